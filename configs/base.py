@@ -1,0 +1,103 @@
+"""Diff-VS as published: 57.23 M parameters, 44.1 kHz stereo, 6-second chunks, seven Heun steps.
+
+Comments end in where a value comes from: P the paper, L the literature it builds on, C our choice.
+Every other config is this one with a few keys changed.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    c = ConfigDict()
+    c.name = "base"  # the default workdir is runs/NAME
+    c.seed = 0
+
+    c.audio = ConfigDict()
+    c.audio.sample_rate = 44_100  # Hz; files of any other rate are resampled in and back out. C
+    c.audio.num_channels = 2  # C
+    c.audio.n_fft = 4096  # L
+    c.audio.hop_length = 1024  # L
+    c.audio.num_frames = 256  # frames per chunk: 255 hops = 5.92 s. L
+    c.audio.num_bands = 4  # equal contiguous bands stacked into channels. L
+    c.audio.peak_norm = True  # divide by the mixture chunk's peak. P
+    c.audio.peak_floor = 1e-4  # a quieter chunk separates to silence without the network. C
+    c.audio.alpha = 0.667  # exponent of the amplitude transform; 1 is off. L
+    c.audio.amplitude_scale = 1.0  # factor of the amplitude transform; band norm cancels it. C
+    c.audio.epsilon = 1e-12  # added to |z|^2. C
+    c.audio.band_norm = "dataset"  # "dataset", "chunk" or "none" (one constant for all bands). P
+
+    c.edm = ConfigDict()
+    c.edm.sigma_data = 0.5  # standard deviation of the normalised targets. L
+    c.edm.p_mean = -1.2  # training noise: ln sigma ~ N(p_mean, p_std^2). L
+    c.edm.p_std = 1.2  # L
+
+    c.model = ConfigDict()
+    c.model.channels = 128
+    c.model.channel_mult = (1, 2, 2, 2)  # width per level; each level halves the frequency axis
+    c.model.num_blocks = 3  # per encoder level; the decoder has one more
+    c.model.attention_levels = (2,)  # dual-path RoFormers: here and in the bottleneck
+    c.model.num_heads = 8
+    c.model.head_dim = 32
+    c.model.ffn_multiplier = 4
+    c.model.dropout = 0.0  # 0 ... 0.13. L
+    c.model.attention = "auto"  # "xla", "cudnn" (GPU, bf16), or "auto": cudnn where it runs
+    c.model.dtype = "bfloat16"  # activations; parameters and optimiser state are float32. C
+    c.model.remat = "block"  # "block": recompute blocks in the backward pass, or "none". C
+
+    c.sampler = ConfigDict()
+    c.sampler.num_steps = 7  # P
+    c.sampler.sigma_min = 0.002  # L
+    c.sampler.sigma_max = 80.0  # L
+    c.sampler.rho = 7.0  # L; the paper tunes it
+    c.sampler.s_churn = 0.0  # above 0: the stochastic sampler. L
+    c.sampler.s_t_min = 0.0  # churn only sigmas from here ... L
+    c.sampler.s_t_max = 1e9  # ... to here. L
+    c.sampler.s_noise = 1.0  # L
+    c.sampler.unroll = True  # False: scan over one network body, compiles in a tenth of the time. P
+
+    c.separation = ConfigDict()
+    c.separation.step_frames = 128  # frames between chunks of a long track. C
+    c.separation.taper_frames = 2  # frames dropped at each chunk edge. C
+    c.separation.batch_size = 4  # chunks per call of the compiled program. C
+
+    c.data = ConfigDict()
+    c.data.root = ""  # folder in MUSDB18-HQ's layout; empty: procedural songs
+    c.data.targets = ("vocals",)  # stems to separate, in order; the rest is one stem. P
+    c.data.remix_probability = 0.75  # each stem from a song of its own. L
+    c.data.gain_range = (0.25, 1.25)  # L
+    c.data.channel_swap_probability = 0.5  # L
+    c.data.sign_flip_probability = 0.5  # L
+    c.data.drop_target_probability = 0.1  # chunks without the targets. L
+    c.data.vocal_active_tries = 0  # redraw a chunk whose targets are silent, at most so often. C
+    c.data.num_workers = 0  # processes that read songs; 0: threads of this one
+    c.data.num_threads = 8  # reading threads per process
+    c.data.prefetch = 16  # examples read ahead
+    c.data.stats_batches = 64  # training batches measured for the band statistics
+
+    c.data.synthetic = ConfigDict()  # procedural songs, rendered once into the workdir when data.root is empty
+    c.data.synthetic.num_train_songs = 96
+    c.data.synthetic.num_test_songs = 8
+    c.data.synthetic.seconds = 10.0
+    c.data.synthetic.seed = 0
+
+    c.train = ConfigDict()
+    c.train.batch_size = 16  # chunks per step, over all devices. C
+    c.train.num_steps = 500_000
+    c.train.learning_rate = 2e-4  # AdamW. C
+    c.train.schedule = "cosine"  # after the warm-up: "cosine" to zero, or "constant". C
+    c.train.warmup_steps = 5000  # C
+    c.train.beta1 = 0.9  # C
+    c.train.beta2 = 0.999  # C
+    c.train.weight_decay = 0.01  # C
+    c.train.clip_norm = 1.0  # C
+    c.train.ema_rates = (0.9999, 0.999)  # per step; the first separates. L
+    c.train.ema_rampup = 0.05  # an EMA's half-life is at most this share of the steps so far. L
+    c.train.fsdp = 1  # devices that share one copy of parameters and optimiser state
+    c.train.log_every_steps = 100
+    c.train.checkpoint_every_steps = 2000
+    c.train.keep_checkpoints = 2
+
+    c.demo = ConfigDict()  # at the end of training: a few test songs and the packaged excerpt, scored and drawn
+    c.demo.num_songs = 8  # test songs to score; 0: no demo
+    c.demo.seconds = 10.0  # of each
+    return c

@@ -1,0 +1,1 @@
+"""Sound: files, spectra and chunks. Knows no model."""

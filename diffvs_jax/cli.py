@@ -1,0 +1,79 @@
+"""What all commands share: one clear line for bad input, progress, and the device named at start."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import absl.logging
+import jax
+from absl import app, flags
+from tqdm import tqdm
+
+from diffvs_jax.errors import InputError
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parses flags and runs ``main(arguments)``; a user's mistake prints one line and exits with 2."""
+
+    def guarded(argv: list[str]) -> None:
+        absl.logging.set_verbosity(absl.logging.WARNING)  # orbax tells every step at INFO
+        logging.getLogger("jax").setLevel(logging.ERROR)  # JAX warns of accelerators that are not there
+        try:
+            main(argv[1:])
+        except InputError as error:
+            _fail(str(error))
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def say(line: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(line, flush=True)
+
+
+def announce_device() -> None:
+    """Prints which devices run the program."""
+    devices = jax.devices()
+    say(f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})")
+
+
+def no_arguments(arguments: list[str]) -> None:
+    """Raises ``InputError`` for arguments that are no flags."""
+    if arguments:
+        raise InputError(f"argument '{arguments[0]}' is not a flag; flags start with --")
+
+
+@contextlib.contextmanager
+def progress(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback (done, total) that draws a bar on a terminal and stays quiet elsewhere."""
+    with tqdm(desc=description, unit=unit, disable=None, leave=False) as bar:
+
+        def update(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield update
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    for argument in argv:
+        if argument.startswith("--config="):  # configs import each other as configs.NAME, from wherever they are
+            sys.path.append(str(Path(argument.removeprefix("--config=").split(":")[0]).resolve().parent.parent))
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _fail(f"{error} (--help lists the flags)")
+    except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
+        reason = error.args[0] if isinstance(error, KeyError) else error
+        _fail(f"config: {reason}")  # a config file or an override that is wrong
+
+
+def _fail(message: str) -> NoReturn:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)

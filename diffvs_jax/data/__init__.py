@@ -1,0 +1,1 @@
+"""Songs in, training batches out. Never imports jax: data workers run it."""

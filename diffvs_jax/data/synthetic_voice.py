@@ -1,0 +1,229 @@
+"""The sound of a singer in the procedural songs: pulses and noise through moving formants.
+
+Syllables become control tracks (pitch, voicing, formants, friction) which are blurred as articulation
+blurs them, and the tracks drive a source-filter voice: a band-limited pulse train and noise, filtered
+frame by frame.
+"""
+
+import dataclasses
+
+import numpy as np
+import scipy.fft
+
+from diffvs_jax.data import synthetic_sound as sound
+from diffvs_jax.data.synthetic_singer import CONSONANTS, VOWELS, Consonant, Singer, Syllable
+from diffvs_jax.data.synthetic_sound import CONTROL_RATE
+
+# Levels of the noises beside the pulse train, whose harmonics have an amplitude of about 2.
+_NOISE_LEVEL = 3.0
+_FRICTION_LEVEL = 20.0
+
+
+@dataclasses.dataclass
+class Tracks:
+    """Control tracks of a voice, ``[frames]`` at ``CONTROL_RATE``; formants ``[frames, 5]`` in Hz."""
+
+    pitch: np.ndarray
+    voicing: np.ndarray
+    breath: np.ndarray
+    noise: np.ndarray
+    noise_center: np.ndarray
+    noise_octaves: np.ndarray
+    formants: np.ndarray
+    muffled: np.ndarray
+    vibrato: np.ndarray
+
+
+def make_tracks(rng: np.random.Generator, singer: Singer, syllables: list[Syllable], seconds: float) -> Tracks:
+    """Control tracks of the syllables: steps where the syllables say, then the blur of articulation."""
+    num_frames = int(np.ceil(seconds * CONTROL_RATE)) + 2
+    tracks = Tracks(
+        pitch=np.full(num_frames, syllables[0].pitch if syllables else singer.center),
+        voicing=np.zeros(num_frames),
+        breath=np.zeros(num_frames),
+        noise=np.zeros(num_frames),
+        noise_center=np.full(num_frames, 5000.0),
+        noise_octaves=np.ones(num_frames),
+        formants=np.tile(VOWELS[1], (num_frames, 1)),
+        muffled=np.zeros(num_frames),
+        vibrato=np.zeros(num_frames),
+    )
+    for syllable in syllables:
+        _place(rng, singer, tracks, syllable)
+    if singer.spoken:
+        # Speech falls over a phrase and accents syllables by pitch.
+        tracks.pitch += 1.5 * sound.wander(rng, num_frames, 0.3)
+    tracks.formants = np.exp(sound.smooth(np.log(tracks.formants * singer.formant_scale), 0.018))
+    tracks.muffled = sound.smooth(tracks.muffled, 0.010)
+    tracks.voicing = sound.smooth(tracks.voicing, 0.011)
+    tracks.breath = sound.smooth(tracks.breath, 0.015)
+    tracks.noise = sound.smooth(tracks.noise, 0.004)
+    _inflect(rng, singer, tracks)
+    return tracks
+
+
+def _frames(start: float, end: float) -> slice:
+    first, last = (max(each * CONTROL_RATE, 0.0) for each in (start, end))
+    return slice(round(first), None if np.isinf(last) else round(last))
+
+
+def _place(rng: np.random.Generator, singer: Singer, tracks: Tracks, syllable: Syllable) -> None:
+    """Writes one syllable's steps into the tracks; the consonant comes before the beat."""
+    onset = CONSONANTS[syllable.onset]
+    length = min(onset.seconds * rng.uniform(0.8, 1.5), 0.5 * (syllable.end - syllable.start))
+    start = syllable.start - 0.6 * length
+    vowel_start, vowel_end = start + length, syllable.end
+    if syllable.coda:
+        vowel_end -= min(0.08, 0.3 * (syllable.end - syllable.start))
+    span = _frames(vowel_start, vowel_end)
+    middle = _frames(vowel_start + 0.6 * (vowel_end - vowel_start), vowel_end)
+    tracks.formants[_frames(start, syllable.end + 0.1)] = VOWELS[syllable.vowels[0]]
+    tracks.formants[middle] = VOWELS[syllable.vowels[1]]
+    count = len(tracks.voicing[span])
+    fade = 1 - rng.uniform(0, 0.7) * np.linspace(0, 1, count) ** 2
+    tracks.voicing[span] = syllable.loudness * fade
+    tracks.breath[span] = syllable.loudness * singer.breath * fade
+    _place_pitch(rng, singer, tracks, syllable, start, vowel_start)
+    if syllable.first and rng.random() < 0.5:
+        inhaling = _frames(start - rng.uniform(0.2, 0.45), start - 0.06)
+        swell = np.sin(np.pi * np.linspace(0, 1, len(tracks.breath[inhaling])) ** 1.5)
+        tracks.breath[inhaling] = float(np.exp(rng.uniform(np.log(0.03), np.log(0.5)))) * swell
+    _place_consonant(singer, tracks, onset, start, length, syllable.loudness)
+    _place_consonant(singer, tracks, CONSONANTS[syllable.coda], vowel_end, syllable.end - vowel_end, 0.6)
+
+
+def _place_pitch(
+    rng: np.random.Generator, singer: Singer, tracks: Tracks, syllable: Syllable, start: float, vowel: float
+) -> None:
+    """The note, from its consonant's ``start`` on; a scoop at its ``vowel`` and a vibrato that comes late."""
+    tracks.pitch[_frames(start, np.inf)] = syllable.pitch
+    if syllable.first or rng.random() < 0.25:
+        scoop = _frames(start, vowel + rng.uniform(0.02, 0.09))
+        tracks.pitch[scoop] -= singer.scoop * rng.uniform(0, 1)
+    if syllable.end - syllable.start > 0.3:
+        late = _frames(vowel + rng.uniform(0.12, 0.35), syllable.end)
+        tracks.vibrato[late] = rng.uniform(0.5, 1.3)
+
+
+def _place_consonant(singer: Singer, tracks: Tracks, sort: Consonant, start, length, loudness) -> None:
+    if sort.seconds == 0 or length <= 0:
+        return
+    whole = _frames(start, start + length)
+    release = _frames(start + sort.closure * length, start + length)
+    tracks.voicing[whole] = sort.voicing * loudness
+    tracks.muffled[whole] = sort.muffled
+    tracks.breath[whole] = 0.0
+    if sort.formants:
+        tracks.formants[whole] = sort.formants
+    level = sort.noise * loudness * singer.consonants
+    if not sort.center:
+        tracks.breath[release] = level
+        return
+    around = _frames(start - 0.02, start + length + 0.02)
+    tracks.noise_center[around] = sort.center * singer.formant_scale**0.5
+    tracks.noise_octaves[around] = sort.octaves
+    count = len(tracks.noise[release])
+    decay = np.exp(-3.0 * np.linspace(0, 1, count)) if sort.closure else np.hanning(count + 2)[1:-1] ** 0.5
+    tracks.noise[release] = level * decay
+
+
+def _inflect(rng: np.random.Generator, singer: Singer, tracks: Tracks) -> None:
+    """Portamento, vibrato, drift, jitter and shimmer."""
+    num_frames = len(tracks.pitch)
+    glide = sound.smooth(tracks.pitch, 0.07 if singer.spoken else singer.glide)
+    rate = singer.vibrato_rate * (1 + 0.06 * sound.wander(rng, num_frames, 0.4))
+    swing = np.sin(2 * np.pi * np.cumsum(rate) / CONTROL_RATE)
+    depth = sound.smooth(tracks.vibrato, 0.08) * (0.1 if singer.spoken else singer.vibrato_depth)
+    drift = 0.12 * sound.wander(rng, num_frames, 0.25) + singer.jitter * sound.wander(rng, num_frames, 0.02)
+    tracks.pitch = glide + depth * swing + drift
+    shimmer = np.exp(0.06 * sound.wander(rng, num_frames, 0.02) + 0.12 * sound.wander(rng, num_frames, 0.15))
+    tracks.voicing *= shimmer * (1 + 0.25 * depth * swing)
+
+
+def sing(rng: np.random.Generator, singer: Singer, tracks: Tracks, num_samples: int, sample_rate: int) -> np.ndarray:
+    """The voice of the tracks, float32 mono ``[samples]``."""
+    pitch_hz = np.clip(sound.midi_to_hz(tracks.pitch), 60, 1100)
+    f0 = np.interp(np.arange(num_samples) * (CONTROL_RATE / sample_rate), np.arange(len(pitch_hz)), pitch_hz)
+    phase = np.cumsum(f0) / sample_rate
+    voicing = sound.upsample(tracks.voicing, num_samples, sample_rate)
+    if singer.rasp:
+        voicing *= 1 + singer.rasp * np.cos(np.pi * phase).astype(np.float32)
+    white = rng.standard_normal(num_samples, dtype=np.float32)
+    # Breath comes in puffs, once per glottal cycle, when the voice sounds.
+    puffs = 0.6 + 0.4 * np.cos(2 * np.pi * phase).astype(np.float32)
+    breath = white * puffs * sound.upsample(tracks.breath, num_samples, sample_rate)
+    friction = white[::-1] * sound.upsample(tracks.noise, num_samples, sample_rate)
+    return _filter(singer, tracks, _pulses(phase, f0, sample_rate) * voicing, breath, friction, sample_rate)
+
+
+def _pulses(phase: np.ndarray, f0: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Band-limited pulse train: all harmonics below Nyquist at equal strength, by the Dirichlet kernel."""
+    harmonics = np.floor(0.48 * sample_rate / f0)
+    half = np.pi * (phase - np.round(phase))
+    denominator = np.sin(half)
+    safe = np.where(np.abs(denominator) < 1e-6, 1e-6, denominator)
+    kernel = np.where(np.abs(denominator) < 1e-6, 2 * harmonics + 1, np.sin((2 * harmonics + 1) * half) / safe)
+    # Equal power whatever the pitch: a low voice has more harmonics in a band.
+    return ((kernel - 1) * np.sqrt(f0 / 200.0)).astype(np.float32)
+
+
+def _filter(singer: Singer, tracks: Tracks, pulses, breath, friction, sample_rate: int) -> np.ndarray:
+    """Formants on pulses and breath, a noise band on the friction; frame by frame with overlap-add."""
+    hop = max(round(0.005 * sample_rate), 8)
+    size, width = 6 * hop, 4 * hop
+    num_samples = len(pulses)
+    num_frames = num_samples // hop + 4
+    padding = (3 * hop, num_frames * hop + width - num_samples)
+    sources = [np.pad(source, padding) for source in (pulses, breath, friction)]
+    window = (0.25 - 0.25 * np.cos(2 * np.pi * np.arange(width) / width)).astype(np.float32)
+    frequencies = scipy.fft.rfftfreq(size, 1 / sample_rate).astype(np.float32)
+    glottis, air = _glottis(singer, frequencies), _air(sample_rate, frequencies)
+    output = np.zeros((num_frames + 6, hop), np.float32)
+    for first in range(0, num_frames, 512):
+        frames = np.arange(first, min(first + 512, num_frames))
+        at = np.round((frames - 1) * (hop / sample_rate * CONTROL_RATE)).astype(int)
+        at = np.clip(at, 0, len(tracks.pitch) - 1)
+        index = frames[:, None] * hop + np.arange(width)
+        voiced, aspired, hissed = (scipy.fft.rfft(source[index] * window, size) for source in sources)
+        spectrum = (voiced * glottis + aspired * air) * _tract(singer, tracks, at, frequencies)
+        spectrum += hissed * _friction_band(tracks, at, frequencies, sample_rate)
+        blocks = scipy.fft.irfft(spectrum, size).reshape(len(frames), 6, hop)
+        for part in range(6):
+            output[first + part : first + part + len(frames)] += blocks[:, part]
+    return output.reshape(-1)[3 * hop :][:num_samples]
+
+
+def _glottis(singer: Singer, f: np.ndarray) -> np.ndarray:
+    """Magnitude ``[bins]`` of pulses and lips; above some 5 kHz a voice has breath rather than harmonics."""
+    tilt = (1 + (f / singer.tilt_corner) ** 2) ** (-singer.tilt_order / 2)
+    return (tilt / (1 + (f / 5000) ** 2) * sound.band(f, 60, 1e9)).astype(np.float32)
+
+
+def _air(sample_rate: int, f: np.ndarray) -> np.ndarray:
+    """Magnitude ``[bins]`` of the breath's noise: the same power per Hz at every sample rate."""
+    level = _NOISE_LEVEL * np.sqrt(sample_rate / 16_000)
+    return (level * sound.band(f, 500, 1e9) / np.sqrt(1 + (f / 2500) ** 2)).astype(np.float32)
+
+
+def _tract(singer: Singer, tracks: Tracks, at: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """Complex response ``[frames, bins]`` of the vocal tract."""
+    formants = tracks.formants[at].astype(np.float32)
+    # Singers open the jaw so that the first formant does not fall below the note.
+    formants[:, 0] = np.maximum(formants[:, 0], sound.midi_to_hz(tracks.pitch[at]) * 0.95)
+    response = np.ones((len(at), len(f)), np.complex64)
+    for number, (gain, bandwidth) in enumerate(((9, 80), (7, 100), (5, 140), (4, 200), (3.5, 260))):
+        center = formants[:, number, None]
+        peak = gain**singer.resonance * (singer.presence if number >= 2 else 1.0)
+        detuning = center * center - f * f
+        response *= (detuning + 1j * f * (bandwidth * peak)) / (detuning + 1j * f * bandwidth)
+    muffling = tracks.muffled[at, None] * np.clip(np.log2(np.maximum(f, 1) / 700), 0, 1.5)
+    return response * (10 ** (-muffling / 20)).astype(np.float32)
+
+
+def _friction_band(tracks: Tracks, at: np.ndarray, f: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Magnitude ``[frames, bins]`` of the consonants' noise."""
+    # A tract's noise beyond the recorded band is moved into it, as otherwise s would be silent at 8 kHz.
+    center = np.minimum(tracks.noise_center[at], 0.42 * sample_rate)
+    octaves = np.log2(np.maximum(f, 20.0)) - np.log2(center)[:, None]
+    level = _FRICTION_LEVEL * np.sqrt(sample_rate / 16_000)
+    return (level * np.exp(-0.5 * (octaves / tracks.noise_octaves[at][:, None]) ** 2)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""EDM: noise, loss and samplers around any ``denoise`` function. Knows no network."""

@@ -1,0 +1,1 @@
+"""Separate, score and show: what the train and evaluate commands share."""

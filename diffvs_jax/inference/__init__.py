@@ -1,0 +1,1 @@
+"""Whole tracks through a trained model."""

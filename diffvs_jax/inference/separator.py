@@ -1,0 +1,217 @@
+"""``Separator``: a song as an array in, its stems as arrays out.
+
+One compiled program of fixed shape takes a batch of chunks from waveform to waveform: STFT,
+encoding, all Heun steps, decoding, inverse STFT. Everything that depends on the track's length
+happens on the host, so device memory does not grow with it.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from diffvs_jax.audio import chunking, files
+from diffvs_jax.audio.representation import BandStats, SignalPath, decode, encode_mixture
+from diffvs_jax.diffusion.samplers import Churn, heun, sigma_grid
+from diffvs_jax.errors import InputError
+from diffvs_jax.model import weights
+from diffvs_jax.model.denoiser import Params, build_network, make_denoiser
+
+INSTRUMENTAL = "instrumental"  # mixture minus all targets
+Progress = Callable[[int, int], None]
+
+
+class Separator:
+    """Separates whole tracks with one trained model.
+
+    >>> separator = Separator.from_checkpoint("runs/quickstart")  # doctest: +SKIP
+    >>> stems = separator(audio, sample_rate=44_100)  # doctest: +SKIP
+    >>> stems["vocals"].shape == audio.shape  # doctest: +SKIP
+    True
+
+    Attributes:
+      config: what the model was trained with.
+      targets: names of the separated stems, in the model's order.
+      sigmas: the config's noise levels, float64 ``[steps + 1]``.
+    """
+
+    def __init__(self, params: Params, stats: BandStats, config: Any, *, seed: int = 0):
+        """Builds the program for parameters that fit ``config``.
+
+        Args:
+          params: parameters of the network, usually an average over training.
+          stats: band statistics of the training set.
+          config: a config with sections audio, edm, model, sampler, separation and data.targets.
+          seed: of the noise that each track starts from.
+        """
+        self.config = config
+        self.targets: tuple[str, ...] = tuple(config.data.targets)
+        sampler = config.sampler
+        self.sigmas = sigma_grid(sampler.num_steps, sampler.sigma_min, sampler.sigma_max, sampler.rho)
+        self._path = SignalPath.from_config(config)
+        hop = self._path.hop_length
+        taper = config.separation.taper_frames * hop
+        self._plan = chunking.ChunkPlan(self._path.chunk_samples, config.separation.step_frames * hop, taper)
+        self._params = jax.device_put(params)
+        self._stats = jax.device_put(stats)
+        self._key = jax.random.key(seed)
+        self._program = jax.jit(make_program(config))
+
+    @classmethod
+    def from_checkpoint(cls, path: str | os.PathLike, *, seed: int = 0) -> "Separator":
+        """The newest model of a training run's workdir, one of its steps, or an export.
+
+        Raises:
+          InputError: no checkpoint there, or one that does not fit its own config.
+        """
+        model = weights.load(path)
+        return cls(model.params, BandStats(**model.stats), model.config, seed=seed)
+
+    def __call__(
+        self,
+        audio: np.ndarray,
+        sample_rate: int,
+        *,
+        sigmas: np.ndarray | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Separates one track.
+
+        Args:
+          audio: ``[samples, channels]`` or ``[samples]``, any length from one sample up.
+          sample_rate: of ``audio`` in Hz; the stems come back at the same rate.
+          sigmas: another noise grid than the config's, ``[steps + 1]`` falling to zero. Two
+            entries make the one-step estimate D(sigma_max). Only the length compiles anew.
+          progress: called with (chunks done, chunks in all).
+
+        Returns:
+          A float32 array like ``audio`` for every target, and "instrumental": the mixture minus
+          all targets, so that everything sums back to the mixture. Nothing is rescaled.
+
+        Raises:
+          InputError: no samples, samples that are not finite, or an impossible rate.
+        """
+        mixture = _checked(audio, sample_rate)
+        sigmas = self.sigmas if sigmas is None else sigmas
+        inside = files.resample(mixture, sample_rate, self._path.sample_rate)
+        groups = _channel_groups(mixture.shape[1], self._path.num_channels)
+        total = len(groups) * chunking.num_chunks(inside.shape[0], self._plan)
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            if progress is not None:
+                progress(done, total)
+
+        parts = [self._separate_group(inside[:, group], sigmas, advance) for group in groups]
+        estimate = np.concatenate(parts, axis=-1)
+        stems = {}
+        for name, stem in zip(self.targets, estimate, strict=True):
+            stem = files.resample(stem, self._path.sample_rate, sample_rate)
+            stems[name] = files.fit_length(stem, mixture.shape[0]).reshape(audio.shape)
+        instrumental = mixture.reshape(audio.shape)
+        for stem in stems.values():
+            instrumental = instrumental - stem
+        return {**stems, INSTRUMENTAL: instrumental}
+
+    def chunks(self, mixture_BNA: np.ndarray, first_frames: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+        """Runs the compiled program on chunks of the model's own rate, channels and length.
+
+        Args:
+          mixture_BNA: ``[B, chunk_samples, channels]``.
+          first_frames: ``[B]`` global frame number of each chunk's start; chunks of one track
+            that overlap start from the same noise where they do.
+          sigmas: ``[steps + 1]`` noise levels.
+
+        Returns:
+          ``[B, S, chunk_samples, channels]``.
+        """
+        grid = jnp.asarray(sigmas, jnp.float32)
+        result = self._program(self._params, self._stats, mixture_BNA, first_frames, grid, self._key)
+        return np.asarray(result)
+
+    def _separate_group(self, mixture: np.ndarray, sigmas: np.ndarray, advance: Callable[[int], None]) -> np.ndarray:
+        """Channels the model sees together, ``[samples, channels]`` to ``[S, samples, channels]``."""
+        seen = files.to_channels(mixture, self._path.num_channels)
+        estimates = self._estimates(seen, sigmas, advance)
+        blocks = list(chunking.overlap_add(estimates, seen.shape[0], self._plan))
+        stems = np.concatenate(blocks, axis=-2)
+        return np.stack([files.to_channels(stem, mixture.shape[1]) for stem in stems])
+
+    def _estimates(self, audio: np.ndarray, sigmas: np.ndarray, advance: Callable[[int], None]) -> Iterator[np.ndarray]:
+        """Estimates ``[S, chunk_samples, channels]`` of a track's chunks, in order."""
+        size = self.config.separation.batch_size
+        for batch in _batched(enumerate(chunking.split(audio, self._plan)), size):
+            indices = np.array([index for index, _ in batch])
+            chunks = np.stack([chunk for _, chunk in batch])
+            heard = np.abs(chunks).max(axis=(1, 2)) >= self._path.peak_floor
+            estimates = np.zeros((len(batch), len(self.targets), *chunks.shape[1:]), np.float32)
+            if heard.any():
+                fill = size - len(batch)  # one program of one shape: the last batch is filled up
+                padded = np.pad(chunks, ((0, fill), (0, 0), (0, 0)))
+                first_frames = np.pad(indices * self.config.separation.step_frames, (0, fill))
+                result = self.chunks(padded, first_frames.astype(np.int32), sigmas)
+                estimates[heard] = result[: len(batch)][heard]
+            yield from estimates
+            advance(len(batch))
+
+
+def make_program(config: Any) -> Callable[..., jax.Array]:
+    """The pure function behind ``Separator.chunks``: waveforms in, waveforms out, to be jitted.
+
+    ``(params, stats, mixture [B, N, A], first_frames [B], sigmas [steps + 1], key) ->
+    [B, S, N, A]``.
+    """
+    path = SignalPath.from_config(config)
+    network = build_network(config)
+    sampler = config.sampler
+    churn = Churn(sampler.s_churn, sampler.s_t_min, sampler.s_t_max, sampler.s_noise)
+
+    def program(params, stats, mixture, first_frames, sigmas, key):
+        condition, context = encode_mixture(mixture, stats, path)
+        noise = frame_noise(key, first_frames, (path.num_frames, path.band_bins, network.out_channels))
+        denoise = make_denoiser(network, params, condition, config.edm.sigma_data)
+        sample = heun(denoise, noise, sigmas, unroll=sampler.unroll, churn=churn, key=key)
+        return decode(sample, context, path)
+
+    return program
+
+
+def frame_noise(key: jax.Array, first_frames: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+    """Standard normal ``[B, T, F, C]`` that depends on the seed and the global frame number only."""
+
+    def of_frame(frame: jax.Array) -> jax.Array:
+        return jax.random.normal(jax.random.fold_in(key, frame), shape[1:])
+
+    return jax.vmap(jax.vmap(of_frame))(first_frames[:, None] + jnp.arange(shape[0])[None])
+
+
+def _batched(items: Iterable, size: int) -> Iterator[tuple]:
+    iterator = iter(items)
+    while batch := tuple(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _channel_groups(have: int, wanted: int) -> list[slice]:
+    """Channels to separate together: pairs for a stereo model (an odd one alone), each alone for mono."""
+    return [slice(start, min(start + wanted, have)) for start in range(0, have, wanted)]
+
+
+def _checked(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """``[samples, channels]`` float32, or one clear line."""
+    audio = np.asarray(audio)
+    if audio.ndim not in (1, 2) or audio.size == 0:
+        raise InputError(f"audio has shape {audio.shape}; it must be [samples] or [samples, channels], not empty")
+    if not np.issubdtype(audio.dtype, np.floating):
+        raise InputError(f"audio is {audio.dtype}; convert it to floats with full scale at 1")
+    if not np.isfinite(audio).all():
+        raise InputError(f"audio holds {np.count_nonzero(~np.isfinite(audio))} NaN or infinite samples")
+    if sample_rate <= 0:
+        raise InputError(f"sample_rate is {sample_rate}; it must be positive")
+    audio = audio.astype(np.float32)
+    return audio[:, None] if audio.ndim == 1 else audio

@@ -1,0 +1,1 @@
+"""Scores from waveforms. Knows no model."""

@@ -1,0 +1,1 @@
+"""The network (the only Flax in the house) and its weights."""

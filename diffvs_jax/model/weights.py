@@ -1,0 +1,138 @@
+"""What separation needs and no more: averaged parameters, their config, and the band statistics.
+
+On disk it is a folder with two orbax items: ``weights`` (arrays) and ``config`` (JSON). A
+training run holds one such folder per step, ``checkpoints/STEP``, beside the items that only
+training needs; an export is one alone.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from ml_collections import ConfigDict
+
+from diffvs_jax.errors import InputError
+from diffvs_jax.model.denoiser import Params, abstract_params
+
+CHECKPOINTS = "checkpoints"  # where a training run's steps lie in its workdir
+
+
+class Model(NamedTuple):
+    """A trained model.
+
+    ``params`` are averaged parameters; ``stats`` maps "mixture" ``[bands]`` and "targets"
+    ``[S, bands]`` to standard deviations; ``step`` is how long it was trained.
+    """
+
+    params: Params
+    stats: dict[str, Any]
+    config: ConfigDict
+    step: int
+
+
+def weights_item(ema: tuple[Params, ...], stats: dict[str, Any]) -> dict[str, Any]:
+    """The tree stored under ``weights``: one set of parameters per EMA rate, and the statistics."""
+    return {"ema": list(ema), "stats": stats}
+
+
+def config_item(config: ConfigDict, step: int, num_ema: int) -> dict[str, Any]:
+    """The JSON stored under ``config``."""
+    return {"step": step, "num_ema": num_ema, "config": config.to_dict()}
+
+
+def find(path: str | os.PathLike) -> Path:
+    """The folder that holds the weights: an export itself, or the newest step of a training run.
+
+    Raises:
+      InputError: nothing there, or something else.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such checkpoint folder; give a training run's workdir or an export")
+    if _holds_model(path):
+        return path
+    steps = path / CHECKPOINTS if (path / CHECKPOINTS).is_dir() else path
+    found = [step for step in steps.iterdir() if step.name.isdigit() and _holds_model(step)]
+    if not found:
+        raise InputError(f"{path}: holds no checkpoint; give a training run's workdir or an export")
+    return max(found, key=lambda step: int(step.name))
+
+
+def load(path: str | os.PathLike) -> Model:
+    """Reads a model from a training run, one of its steps, or an export; arrays come as numpy.
+
+    Raises:
+      InputError: no checkpoint there, or arrays that do not fit its config.
+    """
+    folder = find(path).absolute()
+    saved = _restore(folder, config=ocp.args.JsonRestore()).config
+    config = ConfigDict(_tuples(saved["config"]))
+    bands, targets = config.audio.num_bands, len(config.data.targets)
+    stats = {"mixture": _array(bands), "targets": _array(targets, bands)}
+    abstract = weights_item((abstract_params(config),) * saved["num_ema"], stats)
+    check_shapes(folder / "weights", abstract)
+    like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract)
+    weights = _restore(folder, weights=ocp.args.StandardRestore(like)).weights
+    return Model(weights["ema"][0], weights["stats"], config, saved["step"])
+
+
+def export(path: str | os.PathLike, model: Model) -> None:
+    """Writes a model alone. The folder appears whole or not at all.
+
+    Raises:
+      InputError: the folder exists already.
+    """
+    path = Path(path).absolute()
+    if path.exists():
+        raise InputError(f"{path}: exists already; choose a new folder")
+    items = ocp.args.Composite(
+        weights=ocp.args.StandardSave(weights_item((model.params,), model.stats)),
+        config=ocp.args.JsonSave(config_item(model.config, model.step, num_ema=1)),
+    )
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        checkpointer.save(path, args=items)
+
+
+def check_shapes(item: Path, expected: Any) -> None:
+    """Compares an orbax item's arrays with a tree of shapes, before any array is read.
+
+    Raises:
+      InputError: names the first leaf that is missing, left over, or of another shape.
+    """
+    with ocp.StandardCheckpointer() as checkpointer:
+        stored = _shapes(checkpointer.metadata(item).item_metadata.tree)
+    wanted = _shapes(expected)
+    for name in sorted(wanted.keys() | stored.keys()):
+        if stored.get(name) != wanted.get(name):
+            raise InputError(
+                f"{item}: does not fit the config: {name} is {stored.get(name, 'missing')} on disk, "
+                f"the config needs {wanted.get(name, 'nothing there')}"
+            )
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
+
+
+def _holds_model(folder: Path) -> bool:
+    return (folder / "weights").is_dir() and (folder / "config").is_dir()
+
+
+def _restore(folder: Path, **items: Any) -> Any:
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        return checkpointer.restore(folder, args=ocp.args.Composite(**items))
+
+
+def _array(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, np.float32)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON knows no tuples; every list of a config is one."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

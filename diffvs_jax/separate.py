@@ -1,0 +1,48 @@
+"""Separates songs: ``python -m diffvs_jax.separate SONG... --checkpoint=DIR --output=DIR``.
+
+Writes ``OUTPUT/SONG/vocals.wav`` and ``instrumental.wav`` at the song's rate, channels and
+exact length, as 32-bit float.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from absl import flags
+
+from diffvs_jax import cli
+from diffvs_jax.audio import files
+from diffvs_jax.errors import InputError
+from diffvs_jax.inference.separator import Separator
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A training run's workdir, or an export.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder to write to.", required=True)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the noise that sampling starts from.")
+
+
+def main(arguments: list[str]) -> None:
+    """Separates every song; all are looked at before the first is separated."""
+    songs = [Path(argument) for argument in arguments]
+    if not songs:
+        raise InputError("no songs given; usage: python -m diffvs_jax.separate SONG... --checkpoint=DIR --output=DIR")
+    output = Path(_OUTPUT.value)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"--output={output}: is a file, not a folder")
+    twice = [name for name, count in Counter(song.stem for song in songs).items() if count > 1]
+    if twice:
+        raise InputError(f"two songs are named '{twice[0]}' and would overwrite each other; separate them in two runs")
+    loaded = {song: files.load(song) for song in songs[:1]}  # a wrong path fails before the model loads
+    for song in songs[1:]:
+        files.info(song)
+    cli.announce_device()
+    separator = Separator.from_checkpoint(_CHECKPOINT.value, seed=_SEED.value)
+    for song in songs:
+        audio, rate = loaded.pop(song) if song in loaded else files.load(song)
+        with cli.progress(song.stem, "chunk") as progress:
+            stems = separator(audio, rate, progress=progress)
+        for name, stem in stems.items():
+            files.save(output / song.stem / f"{name}.wav", stem, rate)
+        cli.say(f"{output / song.stem}: {', '.join(f'{name}.wav' for name in stems)}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,49 @@
+"""Trains a model: ``python -m diffvs_jax.train --config=configs/base.py --workdir=runs/base``.
+
+Run again, it goes on from the newest checkpoint. Every config key can be overridden:
+``--config.train.batch_size=8``.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from diffvs_jax import cli
+from diffvs_jax.data.source import open_tracks
+from diffvs_jax.evaluation.demo import demo_clips, run_demo
+from diffvs_jax.inference.separator import Separator
+from diffvs_jax.training.loop import train
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.", lock_config=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where the run is kept; default runs/NAME.")
+flags.mark_flag_as_required("config")
+
+
+def main(arguments: list[str]) -> None:
+    """Trains, then shows what the model does on songs it has not heard."""
+    cli.no_arguments(arguments)
+    config = _CONFIG.value
+    workdir = Path(_WORKDIR.value or f"runs/{config.name}")
+    cli.announce_device()
+    cli.say(f"workdir: {workdir}")
+    with cli.progress("rendering songs", "song") as progress:
+        tracks = open_tracks(config, "train", workdir, progress)
+    cli.say(f"training songs: {len(tracks)}, {sum(track.seconds for track in tracks) / 3600:.2f} hours")
+    train(config, workdir, tracks, cli.say)
+    if config.demo.num_songs > 0:
+        _demo(config, workdir)
+
+
+def _demo(config, workdir: Path) -> None:
+    test_tracks = open_tracks(config, "test", workdir)
+    clips = demo_clips(test_tracks, config.data.targets, config.demo.num_songs, config.demo.seconds)
+    folder = workdir / "demo"
+    results = run_demo(Separator.from_checkpoint(workdir), clips, folder, cli.say)
+    (folder / "scores.json").write_text(json.dumps(results, indent=2) + "\n")
+    cli.say(f"listen and look: {folder}/vocals.wav, {folder}/instrumental.wav, {folder}/spectrogram.png")
+
+
+if __name__ == "__main__":
+    cli.run(main)

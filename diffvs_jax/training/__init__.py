@@ -1,0 +1,1 @@
+"""The train state, its step, and where it is kept."""

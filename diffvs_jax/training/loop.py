@@ -1,0 +1,139 @@
+"""The training loop: restore or start, step, log, save."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from diffvs_jax.audio.representation import BandStats, SignalPath
+from diffvs_jax.data.datasets import Track
+from diffvs_jax.data.pipeline import training_batches
+from diffvs_jax.training.band_stats import measure_band_stats
+from diffvs_jax.training.checkpoint import RunCheckpoints
+from diffvs_jax.training.metrics_writer import MetricsWriter
+from diffvs_jax.training.sharding import make_mesh, put_batch, state_sharding
+from diffvs_jax.training.state import TrainState, init_state
+from diffvs_jax.training.step import make_train_step
+
+Log = Callable[[str], None]
+
+
+def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log = print) -> tuple[TrainState, BandStats]:
+    """Trains to ``train.num_steps``, going on from the newest checkpoint in ``workdir``.
+
+    Writes ``checkpoints/`` and ``metrics.jsonl`` there, and a last checkpoint at the end.
+
+    Raises:
+      InputError: a config that cannot be built, or a checkpoint that does not fit it.
+      FloatingPointError: the loss is no longer finite.
+    """
+    mesh = make_mesh(config.train.fsdp, config.train.batch_size)
+    abstract = jax.eval_shape(lambda: init_state(config))
+    shardings = state_sharding(abstract, mesh)
+    batches = _batches(config, tracks)
+    log(f"parameters: {sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6:.2f} M")
+
+    with RunCheckpoints(workdir, config) as checkpoints:
+        if checkpoints.latest_step() is None:
+            stats = _measure(config, tracks, log)
+            state = jax.jit(lambda: init_state(config), out_shardings=shardings)()
+        else:
+            laid_out = jax.tree.map(_with_sharding, abstract, shardings)
+            state, stats = checkpoints.restore(laid_out, batches)
+            log(f"continuing from step {int(state.step)}")
+        step = make_train_step(config, mesh, shardings)
+        writer = _Progress(config, workdir, log)
+        for number in range(int(state.step) + 1, config.train.num_steps + 1):
+            state, metrics = step(state, put_batch(next(batches), mesh), stats)
+            writer.add(number, metrics)
+            if number % config.train.checkpoint_every_steps == 0 or number == config.train.num_steps:
+                writer.flush()  # a checkpoint is never made of a state that is not finite
+                checkpoints.save(state, stats, batches)
+        writer.close()
+    return state, stats
+
+
+def _batches(config: ConfigDict, tracks: Sequence[Track]):
+    """Training batches of this process."""
+    processes = jax.process_count()
+    return training_batches(
+        tracks,
+        config.data,
+        batch_size=config.train.batch_size // processes,
+        chunk_samples=SignalPath.from_config(config).chunk_samples,
+        sample_rate=config.audio.sample_rate,
+        num_channels=config.audio.num_channels,
+        seed=config.seed,
+        process_index=jax.process_index(),
+        process_count=processes,
+    )
+
+
+def _measure(config: ConfigDict, tracks: Sequence[Track], log: Log) -> BandStats:
+    """Band statistics, from an iterator of their own so that training starts at its first batch."""
+    path = SignalPath.from_config(config)
+    stats = measure_band_stats(_batches(config, tracks), config.data.stats_batches, path)
+    seconds = config.data.stats_batches * config.train.batch_size * path.chunk_samples / path.sample_rate
+    log(
+        f"band statistics over {seconds:.0f} s of audio: mixture {np.round(stats.mixture, 3).tolist()}, "
+        f"targets {np.round(stats.targets, 3).tolist()}"
+    )
+    return stats
+
+
+def _with_sharding(leaf, sharding):
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+class _Progress:
+    """Reads metrics one step late, so that the device never waits for the host, and prints means."""
+
+    def __init__(self, config: ConfigDict, workdir: Path, log: Log):
+        self._config, self._log = config, log
+        self._writer = MetricsWriter(workdir)
+        self._pending: tuple[int, dict] | None = None
+        self._window: list[dict] = []
+        self._since = time.perf_counter()
+
+    def add(self, step: int, metrics: dict) -> None:
+        """Takes a dispatched step's metrics; reads and reports the previous one's."""
+        self.flush()
+        self._pending = (step, metrics)
+
+    def flush(self) -> None:
+        """Reads what is pending.
+
+        Raises:
+          FloatingPointError: the loss is NaN or infinite.
+        """
+        if self._pending is None:
+            return
+        step, metrics = self._pending[0], jax.device_get(self._pending[1])
+        self._pending = None
+        if not np.isfinite(metrics["loss"]):
+            raise FloatingPointError(f"loss is {metrics['loss']} at step {step}; lower train.learning_rate")
+        self._window.append(metrics)
+        if step % self._config.train.log_every_steps == 0 or step == self._config.train.num_steps:
+            self._report(step)
+
+    def close(self) -> None:
+        """Reads the last step and closes the file."""
+        self.flush()
+        self._writer.close()
+
+    def _report(self, step: int) -> None:
+        now = time.perf_counter()
+        means = {name: np.mean([entry[name] for entry in self._window]) for name in self._window[0]}
+        seconds = (now - self._since) / len(self._window)
+        means["seconds_per_step"] = seconds
+        self._writer.write(step, means)
+        total = self._config.train.num_steps
+        left = time.strftime("%H:%M:%S", time.gmtime((total - step) * seconds))
+        self._log(
+            f"step {step}/{total}  loss {means['loss']:.4f}  gradient {means['gradient_norm']:.2f}  "
+            f"{seconds:.3f} s/step  left {left}"
+        )
+        self._since, self._window = now, []

@@ -1,0 +1,39 @@
+"""Everything a training run is, as one tree of arrays."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from diffvs_jax.model.denoiser import Params, build_network, init_params
+from diffvs_jax.training.optimizer import make_optimizer
+
+
+class TrainState(NamedTuple):
+    """Step count, parameters, optimiser state and one average of the parameters per EMA rate."""
+
+    step: jax.Array  # int32 scalar: optimiser steps taken
+    params: Params
+    opt_state: optax.OptState
+    ema: tuple[Params, ...]  # in the order of train.ema_rates; the first separates
+
+
+def init_state(config: Any) -> TrainState:
+    """A fresh state from ``config.seed``; jit it, or shape it with ``jax.eval_shape``."""
+    params = init_params(build_network(config), config, jax.random.key(config.seed))
+    opt_state = make_optimizer(config.train).init(params)
+    ema = tuple(jax.tree.map(jnp.copy, params) for _ in config.train.ema_rates)
+    return TrainState(jnp.zeros((), jnp.int32), params, opt_state, ema)
+
+
+def update_ema(ema: Params, params: Params, step: jax.Array, rate: float, rampup: float) -> Params:
+    """One step of an exponential moving average with EDM's ramp-up.
+
+    The half-life is that of ``rate``, but at most ``rampup`` times the steps taken, so that an
+    early average is not an average of the initial weights (EDM, appendix F).
+    """
+    half_life = jnp.log(0.5) / jnp.log(rate)
+    half_life = jnp.minimum(half_life, rampup * step) if rampup > 0 else half_life
+    decay = 0.5 ** (1 / jnp.maximum(half_life, 1e-8))
+    return jax.tree.map(lambda average, new: new + decay * (average - new), ema, params)
