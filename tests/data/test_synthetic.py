@@ -8,11 +8,9 @@ import pytest
 import scipy.signal
 import soundfile
 
-from diffvs_jax.data import synthetic
-from diffvs_jax.data import synthetic_sound as sound
-from diffvs_jax.data.synthetic import STEMS, render_song, write_corpus
-from diffvs_jax.data.synthetic_singer import Syllable, draw_singer
-from diffvs_jax.data.synthetic_voice import _pulses, make_tracks, sing
+from diffvs_jax.data.synthetic import STEMS, corpus, render_song, sound, write_corpus
+from diffvs_jax.data.synthetic.singer import Syllable, draw_singer
+from diffvs_jax.data.synthetic.voice import _pulses, make_tracks, sing
 from diffvs_jax.errors import InputError
 
 
@@ -222,7 +220,7 @@ def test_corpus_has_musdb_layout(tmp_path):
 
 def test_corpus_holds_what_is_rendered(tmp_path):
     write_corpus(tmp_path, "train", 1, 0.5, 8000, 2, 7, 1)
-    song = render_song(synthetic._song_seed(7, "train", 0), 0.5, 8000, 2)
+    song = render_song(corpus._song_seed(7, "train", 0), 0.5, 8000, 2)
     for name, stem in song.items():
         audio, _ = soundfile.read(next((tmp_path / "train").glob(f"*/{name}.wav")), dtype="float32", always_2d=True)
         np.testing.assert_allclose(audio, stem, atol=1e-4)
@@ -240,7 +238,7 @@ def test_corpus_goes_on_where_it_stopped(tmp_path):
 
 
 def test_splits_share_no_song(tmp_path):
-    seeds = [synthetic._song_seed(seed, split, i) for seed in (0, 1) for split in ("train", "test") for i in range(50)]
+    seeds = [corpus._song_seed(seed, split, i) for seed in (0, 1) for split in ("train", "test") for i in range(50)]
     assert len(set(seeds)) == len(seeds)
     for split in ("train", "test"):
         write_corpus(tmp_path, split, 1, 0.2, 8000, 1, 0, 1)
@@ -255,7 +253,7 @@ def test_no_partial_folder_is_left_when_rendering_fails(tmp_path, monkeypatch):
         original(path, *args, **kwargs)
 
     original = soundfile.write
-    monkeypatch.setattr(synthetic.soundfile, "write", failing_write)
+    monkeypatch.setattr(corpus.soundfile, "write", failing_write)
     with pytest.raises(OSError, match="disk full"):
         write_corpus(tmp_path, "train", 2, 0.2, 8000, 1, 0, 1)
     assert list((tmp_path / "train").iterdir()) == []

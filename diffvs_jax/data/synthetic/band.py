@@ -6,9 +6,9 @@ that decay but whose resonances stay where they are.
 
 import numpy as np
 
-from diffvs_jax.data import synthetic_sound as sound
-from diffvs_jax.data.synthetic_sound import CONTROL_RATE, Frame, Studio
-from diffvs_jax.data.synthetic_tones import Note, Timbre, partial_levels, play
+from diffvs_jax.data.synthetic import sound
+from diffvs_jax.data.synthetic.sound import CONTROL_RATE, Frame, Studio
+from diffvs_jax.data.synthetic.tones import Note, Timbre, partial_levels, play
 
 _BASS_RHYTHMS = (
     ((0, 4),),

@@ -10,9 +10,9 @@ import dataclasses
 import numpy as np
 import scipy.fft
 
-from diffvs_jax.data import synthetic_sound as sound
-from diffvs_jax.data.synthetic_singer import CONSONANTS, VOWELS, Consonant, Singer, Syllable
-from diffvs_jax.data.synthetic_sound import CONTROL_RATE
+from diffvs_jax.data.synthetic import sound
+from diffvs_jax.data.synthetic.singer import CONSONANTS, VOWELS, Consonant, Singer, Syllable
+from diffvs_jax.data.synthetic.sound import CONTROL_RATE
 
 # Levels of the noises beside the pulse train, whose harmonics have an amplitude of about 2.
 _NOISE_LEVEL = 3.0

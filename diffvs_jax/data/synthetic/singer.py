@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from diffvs_jax.data.synthetic_sound import Frame
+from diffvs_jax.data.synthetic.sound import Frame
 
 # First five formants in Hz of an adult male voice; ``Singer.formant_scale`` shortens the vocal tract.
 VOWELS = np.array(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from diffvs_jax.data import synthetic_sound as sound
-from diffvs_jax.data.synthetic_sound import Frame, Studio
+from diffvs_jax.data.synthetic import sound
+from diffvs_jax.data.synthetic.sound import Frame, Studio
 
 # Sixteenths of a bar.
 _KICKS = (

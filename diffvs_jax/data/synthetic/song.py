@@ -1,27 +1,10 @@
-"""Procedural songs with stems: a separator can be trained and tested before any recording is at hand.
-
-``python -m diffvs_jax.data.synthetic --output=DIR --num_songs=8`` writes a small corpus.
-"""
-
-import argparse
-import concurrent.futures
-import multiprocessing
-import os
-import shutil
-import time
-import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+"""A procedural song: its frame (tempo, key, chords), its singer and band, and how they are mixed."""
 
 import numpy as np
-import soundfile
 
-from diffvs_jax.data import synthetic_band as band
-from diffvs_jax.data import synthetic_drums as drums
-from diffvs_jax.data import synthetic_singer as singing
-from diffvs_jax.data import synthetic_sound as sound
-from diffvs_jax.data import synthetic_voice as voice
-from diffvs_jax.data.synthetic_sound import Frame, Studio
+from diffvs_jax.data.synthetic import band, drums, sound, voice
+from diffvs_jax.data.synthetic import singer as singing
+from diffvs_jax.data.synthetic.sound import Frame, Studio
 from diffvs_jax.errors import InputError
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -60,7 +43,7 @@ def render_song(
     Raises:
       InputError: an argument out of range.
     """
-    _check(seconds, sample_rate, num_channels)
+    check_form(seconds, sample_rate, num_channels)
     studio = Studio(max(round(seconds * sample_rate), 1), sample_rate, num_channels)
     frame_rng, voice_rng, drum_rng, bass_rng, other_rng, mix_rng = (
         np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(6)
@@ -76,7 +59,8 @@ def render_song(
     return {name: stems[name] for name in STEMS}
 
 
-def _check(seconds: float, sample_rate: int, num_channels: int) -> None:
+def check_form(seconds: float, sample_rate: int, num_channels: int) -> None:
+    """Raises ``InputError`` for a length, rate or number of channels that cannot be rendered."""
     if not 0 < seconds < 3600:
         raise InputError(f"seconds={seconds} is out of range; give a length above 0 and below 3600")
     if sample_rate < _MIN_SAMPLE_RATE:
@@ -178,108 +162,3 @@ def _at_level(audio: np.ndarray, decibels: float) -> np.ndarray:
     """Scaled to a mean power in dB; silence stays silent."""
     loudness = np.sqrt(np.mean(audio**2, dtype=float))
     return audio * np.float32(10 ** (decibels / 20) / loudness) if loudness > 1e-7 else audio * np.float32(0)
-
-
-def write_corpus(
-    root: str | os.PathLike,
-    split: str,
-    num_songs: int,
-    seconds: float,
-    sample_rate: int,
-    num_channels: int,
-    seed: int,
-    num_workers: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Writes songs in MUSDB18's layout: ``root/split/NAME/{vocals,drums,bass,other}.wav``.
-
-    A song's folder appears whole or not at all, and those that exist are kept: a run that was cut
-    off goes on where it stopped. No two splits share a song.
-
-    Args:
-      root: folder of the corpus.
-      split: "train", "test" or any other name.
-      num_songs: songs in the split.
-      seconds: length of each.
-      sample_rate: Hz.
-      num_channels: 1 or 2.
-      seed: of the corpus.
-      num_workers: processes; 1 or less renders in this one.
-      progress: called with (songs done, songs in all) after each song.
-    """
-    _check(seconds, sample_rate, num_channels)
-    folder = Path(root) / split
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = []
-    for index in range(num_songs):
-        song = folder / f"Procedural {split} {seed}-{index:04d}"
-        if not song.is_dir():
-            jobs.append((song, _song_seed(seed, split, index), seconds, sample_rate, num_channels))
-    for count, _ in enumerate(_run(jobs, num_workers), start=1):
-        if progress:
-            progress(num_songs - len(jobs) + count, num_songs)
-
-
-def _run(jobs: list[tuple], num_workers: int) -> Iterator[None]:
-    """Writes the songs of the jobs; yields after each."""
-    if num_workers <= 1:
-        for job in jobs:
-            _write_song(*job)
-            yield
-        return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(num_workers, mp_context=context) as pool:
-        futures = [pool.submit(_write_song, *job) for job in jobs]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                future.result()
-                yield
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _song_seed(seed: int, split: str, index: int) -> int:
-    """A seed of 128 bits: splits and indices do not meet."""
-    words = np.random.SeedSequence((seed, zlib.crc32(split.encode()), index)).generate_state(4)
-    return int.from_bytes(words.tobytes(), "little")
-
-
-def _write_song(folder: Path, seed: int, seconds: float, sample_rate: int, num_channels: int) -> None:
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        unfinished.mkdir(exist_ok=True)
-        for name, stem in render_song(seed, seconds, sample_rate, num_channels).items():
-            soundfile.write(str(unfinished / f"{name}.wav"), stem, sample_rate, subtype="PCM_16")
-        if not folder.is_dir():
-            unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _print_song(done: int, total: int) -> None:
-    print(f"song {done}/{total}", flush=True)
-
-
-def main() -> None:
-    """Command line: writes a corpus, a line per song."""
-    parser = argparse.ArgumentParser(description="Writes procedural songs in MUSDB18's layout.")
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--num_songs", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--sample_rate", type=int, default=44_100)
-    parser.add_argument("--num_channels", type=int, default=2)
-    parser.add_argument("--split", default="train")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    start = time.monotonic()
-    shape = (args.num_songs, args.seconds, args.sample_rate, args.num_channels)
-    try:
-        write_corpus(args.output, args.split, *shape, args.seed, num_workers=1, progress=_print_song)
-    except InputError as error:
-        parser.error(str(error))
-    print(f"{args.num_songs} songs of {args.seconds:g} s in {time.monotonic() - start:.1f} s")
-
-
-if __name__ == "__main__":
-    main()

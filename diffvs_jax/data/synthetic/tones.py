@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from diffvs_jax.data import synthetic_sound as sound
-from diffvs_jax.data.synthetic_sound import Studio
+from diffvs_jax.data.synthetic import sound
+from diffvs_jax.data.synthetic.sound import Studio
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""Procedural songs on disk, in MUSDB18's layout."""
+
+import concurrent.futures
+import multiprocessing
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from diffvs_jax.data.synthetic.song import check_form, render_song
+
+
+def write_corpus(
+    root: str | os.PathLike,
+    split: str,
+    num_songs: int,
+    seconds: float,
+    sample_rate: int,
+    num_channels: int,
+    seed: int,
+    num_workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Writes songs in MUSDB18's layout: ``root/split/NAME/{vocals,drums,bass,other}.wav``.
+
+    A song's folder appears whole or not at all, and those that exist are kept: a run that was cut
+    off goes on where it stopped. No two splits share a song.
+
+    Args:
+      root: folder of the corpus.
+      split: "train", "test" or any other name.
+      num_songs: songs in the split.
+      seconds: length of each.
+      sample_rate: Hz.
+      num_channels: 1 or 2.
+      seed: of the corpus.
+      num_workers: processes; 1 or less renders in this one.
+      progress: called with (songs done, songs in all) after each song.
+    """
+    check_form(seconds, sample_rate, num_channels)
+    folder = Path(root) / split
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for index in range(num_songs):
+        song = folder / f"Procedural {split} {seed}-{index:04d}"
+        if not song.is_dir():
+            jobs.append((song, _song_seed(seed, split, index), seconds, sample_rate, num_channels))
+    for count, _ in enumerate(_run(jobs, num_workers), start=1):
+        if progress:
+            progress(num_songs - len(jobs) + count, num_songs)
+
+
+def _run(jobs: list[tuple], num_workers: int) -> Iterator[None]:
+    """Writes the songs of the jobs; yields after each."""
+    if num_workers <= 1:
+        for job in jobs:
+            _write_song(*job)
+            yield
+        return
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(num_workers, mp_context=context) as pool:
+        futures = [pool.submit(_write_song, *job) for job in jobs]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+                yield
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _song_seed(seed: int, split: str, index: int) -> int:
+    """A seed of 128 bits: splits and indices do not meet."""
+    words = np.random.SeedSequence((seed, zlib.crc32(split.encode()), index)).generate_state(4)
+    return int.from_bytes(words.tobytes(), "little")
+
+
+def _write_song(folder: Path, seed: int, seconds: float, sample_rate: int, num_channels: int) -> None:
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        unfinished.mkdir(exist_ok=True)
+        for name, stem in render_song(seed, seconds, sample_rate, num_channels).items():
+            soundfile.write(str(unfinished / f"{name}.wav"), stem, sample_rate, subtype="PCM_16")
+        if not folder.is_dir():
+            unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
