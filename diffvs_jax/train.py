@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> None:
     workdir = Path(_WORKDIR.value or f"runs/{config.name}")
     cli.announce_device()
     cli.say(f"workdir: {workdir}")
+    if not config.data.root:
+        cli.say(f"songs: procedural, rendered once into {workdir / 'songs'}")
     with cli.progress("rendering songs", "song") as progress:
         tracks = open_tracks(config, "train", workdir, progress)
     cli.say(f"training songs: {len(tracks)}, {sum(track.seconds for track in tracks) / 3600:.2f} hours")

@@ -5,10 +5,12 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-# Programs compile once per session, also those of commands that tests start. JAX reads this on import.
+# Compiling takes most of the time: programs compile once per session, also those of commands that
+# tests start, and are hardly optimised. JAX reads these when it is imported.
 _CACHE = tempfile.TemporaryDirectory(prefix="diffvs-jax-tests-")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax

@@ -17,8 +17,8 @@ def get_config() -> ConfigDict:
 
     c.model.channels = 16
     c.model.channel_mult = (1, 1)
-    c.model.num_blocks = 1
-    c.model.attention_levels = (1,)
+    c.model.num_blocks = 0  # down and up, the bottleneck, and the decoder's one block per level
+    c.model.attention_levels = ()  # the bottleneck has one
     c.model.num_heads = 2
     c.model.head_dim = 8
     c.model.ffn_multiplier = 2
@@ -39,8 +39,9 @@ def get_config() -> ConfigDict:
 
     c.train.batch_size = 4
     c.train.num_steps = 6
-    c.train.learning_rate = 1e-3
-    c.train.warmup_steps = 2
+    c.train.learning_rate = 5e-3
+    c.train.schedule = "constant"
+    c.train.warmup_steps = 4  # beyond the first checkpoint
     c.train.ema_rates = (0.9, 0.5)
     c.train.log_every_steps = 1
     c.train.checkpoint_every_steps = 3

@@ -41,8 +41,11 @@ class SignalPath:
     sigma_data: float  # standard deviation wanted in every band
 
     def __post_init__(self):
-        if self.n_fft % self.hop_length:
-            raise InputError(f"audio.n_fft {self.n_fft} must be a multiple of audio.hop_length {self.hop_length}")
+        if self.n_fft % self.hop_length or self.n_fft < 2 * self.hop_length:
+            raise InputError(
+                f"audio.n_fft {self.n_fft} must be a multiple of audio.hop_length {self.hop_length}, and at least "
+                "twice it: less overlap has no inverse"
+            )
         if self.chunk_samples <= self.n_fft // 2:
             raise InputError(
                 f"audio.num_frames {self.num_frames} gives {self.chunk_samples} samples; reflect padding "

@@ -114,23 +114,26 @@ def _either(denoise, state, sigmas, evaluation, churn, key):
 
 
 def _churned_sigma(sigmas, step, churn):
-    sigma = sigmas[step]
-    if churn.s_churn == 0:
-        return sigma
+    return sigmas[step] * (1 + _gamma(sigmas, step, churn))
+
+
+def _gamma(sigmas, step, churn):
+    """EDM's gamma_i: the share by which churn raises the noise level before a step."""
     gamma = min(churn.s_churn / (sigmas.shape[0] - 1), 2**0.5 - 1)
-    return sigma * (1 + gamma * ((sigma >= churn.t_min) & (sigma <= churn.t_max)))
+    return gamma * ((sigmas[step] >= churn.t_min) & (sigmas[step] <= churn.t_max))
 
 
 def _add_churn(x, sigmas, step, churn, key):
     """Raises the noise level of x before a step (EDM Algorithm 2, lines 4-6)."""
-    sigma = _churned_sigma(sigmas, step, churn)
     if churn.s_churn == 0:
-        return x, sigma
+        return x, sigmas[step]
     if key is None:
         raise ValueError("churn needs a random key")
     fresh = jax.random.normal(jax.random.fold_in(key, step), x.shape, x.dtype) * churn.s_noise
-    added = jnp.sqrt(jnp.maximum(jnp.square(sigma) - jnp.square(sigmas[step]), 0))
-    return x + added * fresh, sigma
+    gamma = _gamma(sigmas, step, churn)
+    # sqrt(sigma_hat^2 - sigma^2), but exactly zero where gamma is: a fused difference of squares is not.
+    added = sigmas[step] * jnp.sqrt(gamma * (2 + gamma))
+    return x + added * fresh, _churned_sigma(sigmas, step, churn)
 
 
 def _per_example(sigma, x):

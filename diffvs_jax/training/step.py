@@ -71,7 +71,7 @@ def make_train_step(config: Any, mesh: Mesh, shardings: TrainState) -> Callable:
         )
         metrics = {
             "loss": loss,
-            "gradient_norm": optax.global_norm(gradients),
+            "gradient_norm": optax.tree.norm(gradients),
             "learning_rate": jnp.asarray(schedule(state.step)),
             "target_std": jnp.std(clean),
         }

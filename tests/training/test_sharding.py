@@ -1,0 +1,94 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from diffvs_jax.audio.representation import BandStats, SignalPath, encode_mixture, encode_targets
+from diffvs_jax.errors import InputError
+from diffvs_jax.training.sharding import BATCH, make_mesh, state_sharding
+from diffvs_jax.training.step import make_encoder, split_stems
+
+needs_two = pytest.mark.skipif(jax.device_count() < 2, reason="needs 2 devices")
+
+
+def spec_of(shape, mesh):
+    return state_sharding(jax.ShapeDtypeStruct(shape, jnp.float32), mesh).spec
+
+
+@needs_two
+@pytest.mark.parametrize(
+    ("shape", "spec"),
+    [
+        ((3, 3, 64, 128), (None, None, None, "fsdp")),  # the largest axis
+        ((3, 3, 128, 64), (None, None, "fsdp", None)),
+        ((101, 64), (None, "fsdp")),  # the largest that divides
+        ((8192,), ("fsdp",)),
+        ((101, 101), (None, None)),  # none divides
+        ((32, 32), (None, None)),  # too small to be worth it
+        ((), ()),
+    ],
+)
+def test_state_is_split_along_its_largest_axis_that_divides(trainer, shape, spec):
+    assert spec_of(shape, trainer(1, 2).mesh) == PartitionSpec(*spec)
+
+
+@needs_two
+def test_one_copy_per_device_without_fsdp(trainer):
+    assert spec_of((128, 128), trainer(2, 1).mesh) == PartitionSpec(None, None)
+
+
+@pytest.mark.parametrize(("data", "fsdp"), [(2, 1), (1, 2)], ids=["data parallel", "fsdp"])
+def test_two_devices_train_like_one(trainer, data, fsdp):
+    one, two = trainer(1, 1), trainer(data, fsdp)
+    np.testing.assert_allclose(two.run[1][:5], one.run[1][:5], rtol=1e-5)
+
+
+def test_fsdp_keeps_half_of_a_large_leaf_on_each_device(trainer):
+    two = trainer(1, 2)
+    split = [leaf for leaf in jax.tree.leaves(two.fresh()) if leaf.size >= 2**12]
+    assert split
+    assert all(leaf.addressable_shards[0].data.size == leaf.size // 2 for leaf in split)
+
+
+def plain_encode(stems, stats, path):
+    mixture, targets = split_stems(stems)
+    condition, context = encode_mixture(mixture, stats, path)
+    return condition, encode_targets(targets, context, path)
+
+
+def compiled(encode, mesh, stems, stats):
+    split = NamedSharding(mesh, BATCH)
+    program = jax.jit(encode, in_shardings=(split, NamedSharding(mesh, PartitionSpec())), out_shardings=split)
+    return program.lower(stems, stats).compile()
+
+
+@needs_two
+def test_encoding_a_split_batch_moves_nothing_between_devices(trainer, nano_config, batch):
+    mesh, path, stats = trainer(2, 1).mesh, SignalPath.from_config(nano_config), BandStats.ones(1, 2)
+    ours = compiled(make_encoder(path, mesh), mesh, batch, stats)
+    plain = compiled(functools.partial(plain_encode, path=path), mesh, batch, stats)
+    assert "fft" in ours.as_text()
+    assert "all-gather" not in ours.as_text()
+    split = jax.device_put(batch, NamedSharding(mesh, BATCH))
+    for tensor, expected in zip(ours(split, stats), plain(split, stats), strict=True):
+        np.testing.assert_allclose(tensor, expected, atol=1e-5)
+    if "all-gather" not in plain.as_text():
+        pytest.skip("XLA no longer gathers the operand of an FFT, so there is nothing to avoid")
+
+
+def test_mesh_spans_all_devices():
+    count = jax.device_count()
+    assert dict(make_mesh(1, count).shape) == {"data": count, "fsdp": 1}
+    assert dict(make_mesh(count, count).shape) == {"data": 1, "fsdp": count}
+
+
+@needs_two
+@pytest.mark.parametrize(
+    ("fsdp", "batch_size", "message"), [(3, 4, r"train\.fsdp 3"), (0, 4, r"train\.fsdp 0"), (1, 3, "batch_size 3")]
+)
+def test_what_does_not_divide_is_bad_input(fsdp, batch_size, message):
+    with pytest.raises(InputError, match=message):
+        make_mesh(fsdp, batch_size)

@@ -1,0 +1,83 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffvs_jax.audio.representation import BandStats
+from diffvs_jax.training.sharding import state_sharding
+from diffvs_jax.training.state import init_state
+from diffvs_jax.training.step import make_train_step, split_stems
+
+
+def test_mixture_is_the_sum_and_the_last_stem_is_no_target():
+    stems = np.random.default_rng(0).standard_normal((2, 3, 50, 2)).astype(np.float32)
+    mixture, targets = split_stems(jnp.asarray(stems))
+    np.testing.assert_allclose(mixture, stems[:, 0] + stems[:, 1] + stems[:, 2], atol=1e-6)
+    np.testing.assert_array_equal(targets, stems[:, :2])
+
+
+def test_loss_on_one_batch_falls(trainer, batch):
+    one = trainer(1, 1)
+    state, losses = one.run
+    assert np.mean(losses[:3]) == pytest.approx(1.0, abs=0.3)  # EDM's weights make every noise level's loss near 1
+    after = []
+    for number in range(3):  # the step number seeds the noise: the same noise before and after training
+        again = jax.device_put(state._replace(step=np.int32(number)), one.shardings)
+        after.append(float(one.step(again, batch)[1]["loss"]))
+    assert np.mean(after) < 0.75 * np.mean(losses[:3])
+
+
+def test_same_seed_same_bits(trainer, batch):
+    one = trainer(1, 1)
+    states = []
+    for _ in range(2):
+        state = one.fresh()
+        for _ in range(2):
+            state, _ = one.step(state, batch)
+        states.append(jax.device_get(state))
+    jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+def test_noise_changes_from_step_to_step(trainer, batch):
+    one = trainer(1, 1)
+    state = one.fresh()
+    # The rate is zero at the first step of a warm-up, so parameters stay and only the noise moves the loss.
+    first_state, first = one.step(state, batch)
+    params = jax.device_get(first_state.params)
+    jax.tree.map(np.testing.assert_array_equal, params, jax.device_get(one.fresh().params))
+    _, second = one.step(first_state, batch)
+    assert float(first["loss"]) != float(second["loss"])
+
+
+def test_state_is_donated_and_counts_steps(trainer, batch):
+    one = trainer(1, 1)
+    state = one.fresh()
+    new, metrics = one.step(state, batch)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+    assert int(new.step) == 1
+    assert set(metrics) == {"loss", "gradient_norm", "learning_rate", "target_std"}
+    assert float(metrics["learning_rate"]) == 0.0
+
+
+def test_averages_lie_between_start_and_end(trainer):
+    one = trainer(1, 1)
+    state, _ = one.run
+    start = jax.device_get(one.fresh().params)
+    move = [np.linalg.norm(leaf - old) for leaf, old in zip(*map(jax.tree.leaves, (state.params, start)), strict=True)]
+    for slow_or_fast in state.ema:
+        rest = jax.tree.map(lambda new, old: np.linalg.norm(new - old), state.params, slow_or_fast)
+        assert sum(jax.tree.leaves(rest)) < 0.9 * sum(move)
+    assert not np.array_equal(state.ema[0]["head"]["kernel"], state.ema[1]["head"]["kernel"])
+
+
+def test_two_targets_train(nano_config, trainer, batch):
+    nano_config.data.targets = ("vocals", "drums")
+    nano_config.model.channel_mult = (1,)
+    mesh = trainer(1, 1).mesh
+    fresh = jax.jit(lambda: init_state(nano_config))()
+    shardings = state_sharding(fresh, mesh)
+    stems = np.concatenate([batch, batch[:, :1, ::-1]], axis=1)
+    stats = BandStats.ones(2, nano_config.audio.num_bands)
+    state, metrics = make_train_step(nano_config, mesh, shardings)(fresh, stems, stats)
+    assert state.params["head"]["kernel"].shape[-1] == 2 * 2 * 2 * 2  # targets, bands, channels, (re, im)
+    assert np.isfinite(metrics["loss"])
