@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ def run(main: Callable[[list[str]], None]) -> None:
         absl.logging.set_verbosity(absl.logging.WARNING)  # orbax tells every step at INFO
         try:
             main(argv[1:])
-        except InputError as error:
+        except (InputError, FloatingPointError) as error:  # the second: a learning rate that was too high
             _fail(str(error))
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
@@ -66,6 +67,13 @@ def no_arguments(arguments: list[str]) -> None:
         raise InputError(f"argument '{arguments[0]}' is not a flag; flags start with --")
 
 
+def output_folder(flag: str, path: str | os.PathLike) -> Path:
+    """The folder a flag names, which need not exist yet; ``InputError`` when it is a file."""
+    if Path(path).exists() and not Path(path).is_dir():
+        raise InputError(f"--{flag}={path}: is a file, not a folder")
+    return Path(path)
+
+
 @contextlib.contextmanager
 def progress(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """A callback (done, total) that draws a bar on a terminal and stays quiet elsewhere."""
@@ -83,10 +91,13 @@ def _parse_flags(argv: list[str]) -> list[str]:
         if argument.startswith("--config="):  # configs import each other as configs.NAME, from wherever they are
             sys.path.append(str(Path(argument.removeprefix("--config=").split(":")[0]).resolve().parent.parent))
     try:
-        return flags.FLAGS(argv)
+        arguments = flags.FLAGS(argv)
+        if "config" in flags.FLAGS:
+            _ = flags.FLAGS.config.name  # a missing file is told of on first use
+        return arguments
     except flags.Error as error:
         _fail(f"{error} (--help lists the flags)")
-    except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError, SyntaxError) as error:
         reason = error.args[0] if isinstance(error, KeyError) else error
         _fail(f"config: {reason}")  # a config file or an override that is wrong
 

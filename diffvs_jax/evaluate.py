@@ -4,8 +4,6 @@ Separates every track of the test split and prints cSDR (museval's median over s
 and SI-SDR; ``OUTPUT/scores.json`` and ``scores.csv`` keep them.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from diffvs_jax import __version__, cli
@@ -23,6 +21,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of the noise that sampling starts 
 def main(arguments: list[str]) -> None:
     """Separates and scores one track after the other."""
     cli.no_arguments(arguments)
+    output = cli.output_folder("output", _OUTPUT.value)
     tracks = musdb_tracks(_ROOT.value, _SPLIT.value)
     cli.announce_device()
     separator = Separator.from_checkpoint(_CHECKPOINT.value, seed=_SEED.value)
@@ -42,7 +41,7 @@ def main(arguments: list[str]) -> None:
         "sigmas": separator.sigmas.tolist(),
         "diffvs_jax": __version__,
     }
-    scoring.write_scores(_OUTPUT.value, rows, about)
+    scoring.write_scores(output, rows, about)
     stems = list(truth)
     header = ["track", *(f"{kind} {stem}" for stem in stems for kind in ("cSDR", "uSDR", "SI-SDR"))]
     columns = [f"{kind}_{stem}" for stem in stems for kind in ("csdr", "usdr", "sisdr")]
@@ -52,7 +51,7 @@ def main(arguments: list[str]) -> None:
     median = {column: summary.get(f"{column}_median", "") for column in columns}
     lines.append(["median (cSDR)", *median.values()])
     cli.say(scoring.table(header, lines))
-    cli.say(f"{Path(_OUTPUT.value) / 'scores.json'}, {Path(_OUTPUT.value) / 'scores.csv'}")
+    cli.say(f"{output / 'scores.json'}, {output / 'scores.csv'}")
 
 
 if __name__ == "__main__":

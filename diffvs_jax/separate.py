@@ -24,9 +24,7 @@ def main(arguments: list[str]) -> None:
     songs = [Path(argument) for argument in arguments]
     if not songs:
         raise InputError("no songs given; usage: python -m diffvs_jax.separate SONG... --checkpoint=DIR --output=DIR")
-    output = Path(_OUTPUT.value)
-    if output.exists() and not output.is_dir():
-        raise InputError(f"--output={output}: is a file, not a folder")
+    output = cli.output_folder("output", _OUTPUT.value)
     twice = [name for name, count in Counter(song.stem for song in songs).items() if count > 1]
     if twice:
         raise InputError(f"two songs are named '{twice[0]}' and would overwrite each other; separate them in two runs")

@@ -13,7 +13,7 @@ from ml_collections import config_flags
 from diffvs_jax import cli
 from diffvs_jax.data.source import open_tracks
 from diffvs_jax.evaluation.demo import demo_clips, run_demo
-from diffvs_jax.inference.separator import Separator
+from diffvs_jax.inference.separator import Separator, separation_plan
 from diffvs_jax.training.loop import train
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.", lock_config=True)
@@ -25,7 +25,8 @@ def main(arguments: list[str]) -> None:
     """Trains, then shows what the model does on songs it has not heard."""
     cli.no_arguments(arguments)
     config = _CONFIG.value
-    workdir = Path(_WORKDIR.value or f"runs/{config.name}")
+    workdir = cli.output_folder("workdir", _WORKDIR.value or f"runs/{config.name}")
+    separation_plan(config)  # what is wrong there would come out at the end
     cli.announce_device()
     cli.say(f"workdir: {workdir}")
     if not config.data.root:
@@ -43,8 +44,10 @@ def _demo(config, workdir: Path) -> None:
     clips = demo_clips(test_tracks, config.data.targets, config.demo.num_songs, config.demo.seconds)
     folder = workdir / "demo"
     results = run_demo(Separator.from_checkpoint(workdir), clips, folder, cli.say)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "scores.json").write_text(json.dumps(results, indent=2) + "\n")
-    cli.say(f"listen and look: {folder}/vocals.wav, {folder}/instrumental.wav, {folder}/spectrogram.png")
+    if (folder / "spectrogram.png").exists():  # the excerpt has vocals alone
+        cli.say(f"listen and look: {folder}/vocals.wav, {folder}/instrumental.wav, {folder}/spectrogram.png")
 
 
 if __name__ == "__main__":

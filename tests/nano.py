@@ -43,6 +43,7 @@ def get_config() -> ConfigDict:
     c.train.schedule = "constant"
     c.train.warmup_steps = 4  # beyond the first checkpoint
     c.train.ema_rates = (0.9, 0.5)
+    c.train.ema_rampup = 1.0  # the two differ after six steps already
     c.train.log_every_steps = 1
     c.train.checkpoint_every_steps = 3
     c.demo.num_songs = 1

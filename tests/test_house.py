@@ -8,9 +8,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import base
-from diffvs_jax.audio.chunking import ChunkPlan
 from diffvs_jax.audio.representation import SignalPath
-from diffvs_jax.diffusion.samplers import sigma_grid
+from diffvs_jax.inference.separator import separation_plan
 from diffvs_jax.model.denoiser import abstract_params
 from diffvs_jax.training.optimizer import learning_rate
 
@@ -153,9 +152,7 @@ def test_a_config_builds(name):
     config = importlib.import_module(f"configs.{name}").get_config()
     assert config.name == name
     path = SignalPath.from_config(config)
-    hop, separation, sampler = path.hop_length, config.separation, config.sampler
-    ChunkPlan(path.chunk_samples, separation.step_frames * hop, separation.taper_frames * hop)
-    sigma_grid(sampler.num_steps, sampler.sigma_min, sampler.sigma_max, sampler.rho)
+    separation_plan(config)
     learning_rate(config.train)
     params = abstract_params(config)
     head = params["head"]["kernel"].shape[-1]

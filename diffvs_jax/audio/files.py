@@ -6,6 +6,7 @@ back to librosa for what libsndfile does not know.
 
 import dataclasses
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +148,8 @@ def _load_with_librosa(path: str | os.PathLike, error: soundfile.LibsndfileError
     import librosa  # imported here: it costs seconds and is seldom needed
 
     try:
-        audio, sample_rate = librosa.load(path, sr=None, mono=False)
+        with warnings.catch_warnings(action="ignore"):  # librosa tells of what it tries
+            audio, sample_rate = librosa.load(path, sr=None, mono=False)
     except Exception as second_error:  # audioread raises its own, backend by backend
         reason = f"not an audio file that can be read ({error.error_string})"
         raise InputError(f"{path}: {reason}") from second_error

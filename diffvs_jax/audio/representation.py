@@ -20,6 +20,7 @@ from diffvs_jax.audio.stft import istft, stft
 from diffvs_jax.errors import InputError
 
 BAND_NORMS = ("dataset", "chunk", "none")
+_QUIETEST_BAND = 0.01  # a chunk's empty band is raised by at most 40 dB over the training set's usual
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,9 +213,10 @@ def _band_std(features: jax.Array, stats: BandStats, path: SignalPath) -> tuple[
         mixture = jnp.broadcast_to(jnp.sqrt(jnp.mean(jnp.square(mixture))), mixture.shape)
         rms = jnp.sqrt(jnp.mean(jnp.square(targets), axis=-1, keepdims=True))
         targets = jnp.broadcast_to(rms, targets.shape)
-    if path.band_norm == "chunk":  # only the mixture is known when separating, so it scales the targets too
-        chunk = jnp.sqrt(jnp.mean(jnp.square(features), axis=(1, 2, 4)) + path.epsilon)
-        return chunk, jnp.broadcast_to(chunk[:, None], (chunk.shape[0], *targets.shape))
+    if path.band_norm == "chunk":  # the mixture's own loudness, which is known when separating, scales both
+        chunk = jnp.sqrt(jnp.mean(jnp.square(features), axis=(1, 2, 4)))
+        chunk = jnp.maximum(chunk, _QUIETEST_BAND * mixture)
+        return chunk, chunk[:, None] * (targets / mixture)[None]
     return mixture[None], targets[None]
 
 

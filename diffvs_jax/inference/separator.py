@@ -50,12 +50,8 @@ class Separator:
         """
         self.config = config
         self.targets: tuple[str, ...] = tuple(config.data.targets)
-        sampler = config.sampler
-        self.sigmas = sigma_grid(sampler.num_steps, sampler.sigma_min, sampler.sigma_max, sampler.rho)
         self._path = SignalPath.from_config(config)
-        hop = self._path.hop_length
-        taper = config.separation.taper_frames * hop
-        self._plan = chunking.ChunkPlan(self._path.chunk_samples, config.separation.step_frames * hop, taper)
+        self.sigmas, self._plan = separation_plan(config)
         self._params = jax.device_put(params)
         self._stats = jax.device_put(stats)
         self._key = jax.random.key(seed)
@@ -159,6 +155,18 @@ class Separator:
                 estimates[heard] = result[: len(batch)][heard]
             yield from estimates
             advance(len(batch))
+
+
+def separation_plan(config: Any) -> tuple[np.ndarray, chunking.ChunkPlan]:
+    """The config's noise levels, float64 ``[steps + 1]``, and its chunks of a long track.
+
+    Raises:
+      InputError: a setting of ``audio``, ``sampler`` or ``separation`` that no track can be separated with.
+    """
+    path, separation, sampler = SignalPath.from_config(config), config.separation, config.sampler
+    step, taper = (frames * path.hop_length for frames in (separation.step_frames, separation.taper_frames))
+    plan = chunking.ChunkPlan(path.chunk_samples, step, taper)
+    return sigma_grid(sampler.num_steps, sampler.sigma_min, sampler.sigma_max, sampler.rho), plan
 
 
 def make_program(config: Any) -> Callable[..., jax.Array]:

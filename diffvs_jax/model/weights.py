@@ -5,6 +5,7 @@ training run holds one such folder per step, ``checkpoints/STEP``, beside the it
 training needs; an export is one alone.
 """
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,8 +103,8 @@ def check_shapes(item: Path, expected: Any) -> None:
     Raises:
       InputError: names the first leaf that is missing, left over, or of another shape.
     """
-    with ocp.StandardCheckpointer() as checkpointer:
-        stored = _shapes(checkpointer.metadata(item).item_metadata.tree)
+    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:  # a Checkpointer warns of step metadata
+        stored = _shapes(handler.metadata(item).tree)
     wanted = _shapes(expected)
     for name in sorted(wanted.keys() | stored.keys()):
         if stored.get(name) != wanted.get(name):

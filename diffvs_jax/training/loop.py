@@ -36,7 +36,7 @@ def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log =
     batches = _batches(config, tracks)
     log(f"parameters: {sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6:.2f} M")
 
-    with RunCheckpoints(workdir, config) as checkpoints:
+    with RunCheckpoints(workdir, config) as checkpoints, MetricsWriter(workdir) as writer:
         if checkpoints.latest_step() is None:
             stats = _measure(config, tracks, log)
             state = jax.jit(lambda: init_state(config), out_shardings=shardings)()
@@ -45,14 +45,14 @@ def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log =
             state, stats = checkpoints.restore(laid_out, batches)
             log(f"continuing from step {int(state.step)}")
         step = make_train_step(config, mesh, shardings)
-        writer = _Progress(config, workdir, log)
+        progress = _Progress(config, writer, log)
         for number in range(int(state.step) + 1, config.train.num_steps + 1):
             state, metrics = step(state, put_batch(next(batches), mesh), stats)
-            writer.add(number, metrics)
+            progress.add(number, metrics)
             if number % config.train.checkpoint_every_steps == 0 or number == config.train.num_steps:
-                writer.flush()  # a checkpoint is never made of a state that is not finite
+                progress.flush()  # a checkpoint is never made of a state that is not finite
                 checkpoints.save(state, stats, batches)
-        writer.close()
+        progress.flush()
     return state, stats
 
 
@@ -91,9 +91,8 @@ def _with_sharding(leaf, sharding):
 class _Progress:
     """Reads metrics one step late, so that the device never waits for the host, and prints means."""
 
-    def __init__(self, config: ConfigDict, workdir: Path, log: Log):
-        self._config, self._log = config, log
-        self._writer = MetricsWriter(workdir)
+    def __init__(self, config: ConfigDict, writer: MetricsWriter, log: Log):
+        self._config, self._writer, self._log = config, writer, log
         self._pending: tuple[int, dict] | None = None
         self._window: list[dict] = []
         self._since = time.perf_counter()
@@ -107,22 +106,18 @@ class _Progress:
         """Reads what is pending.
 
         Raises:
-          FloatingPointError: the loss is NaN or infinite.
+          FloatingPointError: the loss or its gradient is NaN or infinite.
         """
         if self._pending is None:
             return
         step, metrics = self._pending[0], jax.device_get(self._pending[1])
         self._pending = None
-        if not np.isfinite(metrics["loss"]):
-            raise FloatingPointError(f"loss is {metrics['loss']} at step {step}; lower train.learning_rate")
+        for name in ("loss", "gradient_norm"):  # a gradient spoils the state one step before the loss shows it
+            if not np.isfinite(metrics[name]):
+                raise FloatingPointError(f"{name} is {metrics[name]} at step {step}; lower train.learning_rate")
         self._window.append(metrics)
         if step % self._config.train.log_every_steps == 0 or step == self._config.train.num_steps:
             self._report(step)
-
-    def close(self) -> None:
-        """Reads the last step and closes the file."""
-        self.flush()
-        self._writer.close()
 
     def _report(self, step: int) -> None:
         now = time.perf_counter()

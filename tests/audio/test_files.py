@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import soundfile
@@ -98,6 +100,15 @@ def test_every_error_of_load_names_the_file_on_one_line(tmp_path):
         with pytest.raises(InputError, match=reason) as caught:
             files.load(tmp_path / name)
         assert str(tmp_path / name) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_audio_gives_its_error_and_no_warnings(tmp_path):
+    broken_files(tmp_path)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with pytest.raises(InputError, match="not an audio file"):
+            files.load(tmp_path / "text.wav")
+    assert not shown
 
 
 @pytest.mark.parametrize("read", [files.info, lambda path: files.load_segment(path, 0, 10, 8000, 2)])

@@ -11,7 +11,7 @@ SIGMA_DATA = 0.5
 
 @pytest.fixture(scope="module")
 def coefficients():
-    return edm.preconditioning(jnp.asarray(SIGMAS), SIGMA_DATA)
+    return jax.jit(edm.preconditioning, static_argnums=1)(SIGMAS, SIGMA_DATA)
 
 
 @pytest.fixture(scope="module")

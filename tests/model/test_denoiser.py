@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -99,11 +97,17 @@ def test_output_depends_on_x_sigma_and_condition_example_by_example(denoise):
 
 def test_dropout_acts_where_a_key_is_given(denoise):
     x, condition = normal(2, 6, 8, 16), normal(2, 6, 8, 8, seed=1)
-    calm, *dropped = (np.asarray(denoise(x, SIGMA, condition, key)) for key in (None, *jax.random.split(jax.random.key(0))))
+    calm, *dropped = (
+        np.asarray(denoise(x, SIGMA, condition, key)) for key in (None, *jax.random.split(jax.random.key(0)))
+    )
     assert np.abs(dropped[0] - calm).max() > 0.01 and np.abs(dropped[0] - dropped[1]).max() > 0.01
 
 
 def test_a_fresh_denoiser_returns_the_skip_share_of_x(config):
+    config = config.copy_and_resolve_references()
+    config.model.channel_mult = (1,)  # three blocks: compiles in a third of the time
+    config.model.num_blocks = 0
+    config.model.attention_levels = ()
     network = build_network(config)
     x, condition = normal(2, 6, 8, 16), normal(2, 6, 8, 8, seed=1)
 
@@ -114,7 +118,8 @@ def test_a_fresh_denoiser_returns_the_skip_share_of_x(config):
 
     params, out = run(jax.random.key(0))
     assert leaf_shapes(params) == leaf_shapes(abstract_params(config))
-    np.testing.assert_allclose(out, x * (0.25 / (SIGMA**2 + 0.25))[:, None, None, None], atol=1e-3)
+    error = np.abs(out - x * (0.25 / (SIGMA**2 + 0.25))[:, None, None, None])
+    assert 0 < error.max() < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -135,4 +140,4 @@ def test_widths_that_do_not_divide_are_refused_before_anything_is_computed(confi
     broken = config.copy_and_resolve_references()
     broken.model.channels = 132
     with pytest.raises(InputError, match="32 groups do not divide a layer of 132 channels"):
-        functools.partial(abstract_params, broken)()
+        abstract_params(broken)

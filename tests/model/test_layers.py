@@ -29,17 +29,15 @@ def conv(x, layer):
     kernel = layer["kernel"]
     size = kernel.shape[0]
     padded = np.pad(x, ((0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)))
-    taps = [
-        padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j] for i in range(size) for j in range(size)
-    ]
+    taps = [padded[:, i : i + x.shape[1], j : j + x.shape[2]] @ kernel[i, j] for i in range(size) for j in range(size)]
     return sum(taps) + layer["bias"]
 
 
-@pytest.mark.parametrize(("channels", "groups"), [(4, 1), (12, 3), (64, 16), (128, 32), (256, 32)])
+@pytest.mark.parametrize(("channels", "groups"), [(4, 1), (12, 3), (128, 32), (256, 32)])
 def test_group_norm_has_a_quarter_of_the_channels_as_groups_and_32_at_most(channels, groups):
     x = normal(2, 3, 4, channels) * np.linspace(0.1, 3, channels, dtype=np.float32) + 1
     params = {"scale": normal(channels, seed=1), "bias": normal(channels, seed=2)}
-    got = layers.group_norm(channels, F32).apply({"params": params}, x)
+    got = jax.jit(layers.group_norm(channels, F32).apply)({"params": params}, x)
     np.testing.assert_allclose(got, group_norm(x, **params, groups=groups), atol=1e-4)
 
 
@@ -75,7 +73,7 @@ def test_noise_embedding_is_sinusoids_and_two_silu_layers(randomise):
     hidden = np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
     for name in ("linear0", "linear1"):
         hidden = silu(hidden @ params[name]["kernel"] + params[name]["bias"])
-    got = module.apply({"params": params}, c_noise)
+    got = jax.jit(module.apply)({"params": params}, c_noise)
     assert got.shape == (3, 32)
     np.testing.assert_allclose(got, hidden, atol=1e-5)
 
@@ -85,7 +83,7 @@ def test_noise_embedding_is_sinusoids_and_two_silu_layers(randomise):
 def test_res_block_is_ddpmpps(randomise, channels, resample):
     x, embedding = normal(2, 3, 4, 8), normal(2, 6, seed=1)
     module = layers.ResBlock(channels, F32, resample=resample)
-    params = randomise(jax.eval_shape(module.init, jax.random.key(0), x, embedding, False)["params"])
+    params = randomise(jax.eval_shape(lambda: module.init(jax.random.key(0), x, embedding, False))["params"])
     change = {
         None: lambda h: h,
         "down": lambda h: (h[:, :, ::2] + h[:, :, 1::2]) / 2,
@@ -105,13 +103,17 @@ def test_res_block_is_ddpmpps(randomise, channels, resample):
 def test_dropout_acts_in_training_alone(randomise):
     x, embedding = normal(1, 3, 4, 8), normal(1, 6, seed=1)
     module = layers.ResBlock(8, F32, dropout=0.5)
-    params = randomise(jax.eval_shape(module.init, jax.random.key(0), x, embedding, False)["params"])
+    params = randomise(jax.eval_shape(lambda: module.init(jax.random.key(0), x, embedding, False))["params"])
 
     @jax.jit
     def run(key):
         variables, rngs = {"params": params}, {"dropout": key}
         calm = layers.ResBlock(8, F32).apply(variables, x, embedding, True)
-        return calm, module.apply(variables, x, embedding, False), module.apply(variables, x, embedding, True, rngs=rngs)
+        return (
+            calm,
+            module.apply(variables, x, embedding, False),
+            module.apply(variables, x, embedding, True, rngs=rngs),
+        )
 
     calm, evaluated, dropped = run(jax.random.key(0))
     np.testing.assert_allclose(evaluated, calm, atol=1e-6)

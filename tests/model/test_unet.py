@@ -4,8 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from diffvs_jax.errors import InputError
+from diffvs_jax.model.layers import NoiseEmbedding, ResBlock, conv, group_norm
+from diffvs_jax.model.roformer import DualPathRoFormer
 from diffvs_jax.model.unet import UNet, UNetSettings
 
 NANO = UNetSettings(
@@ -21,6 +24,7 @@ NANO = UNetSettings(
     dtype="float32",
     remat="none",
 )
+FLAT = {"channel_mult": (1,), "num_blocks": 0, "attention_levels": ()}  # three blocks: compiles in a third of the time
 C_NOISE = np.float32([-1.0, 0.3])
 
 
@@ -33,18 +37,22 @@ def x():
     return np.random.default_rng(0).standard_normal((2, 7, 8, 6)).astype(np.float32)
 
 
+def shapes(x, **changes):
+    return jax.eval_shape(network(**changes).init, jax.random.key(0), x, C_NOISE)["params"]
+
+
 @pytest.fixture(scope="module")
 def params(randomise, x):
-    return randomise(jax.eval_shape(network().init, jax.random.key(0), x, C_NOISE)["params"])
+    return randomise(shapes(x, **FLAT))
 
 
 @pytest.fixture(scope="module")
 def gradients(params, x):
-    """Output and parameter gradient of the network, by its remat setting."""
+    """Output and parameter gradient of the smallest network, by its remat setting."""
 
     def run(remat):
         def total(params):
-            out = network(remat=remat).apply({"params": params}, x, C_NOISE)
+            out = network(remat=remat, **FLAT).apply({"params": params}, x, C_NOISE)
             return jnp.sum(jnp.sin(out)), out
 
         gradient, out = jax.jit(jax.grad(total, has_aux=True))(params)
@@ -53,36 +61,72 @@ def gradients(params, x):
     return {remat: run(remat) for remat in ("none", "block")}
 
 
-def test_every_level_keeps_the_frames_and_halves_the_bins(params, x):
-    def shapes():
-        options = {"capture_intermediates": True, "mutable": ["intermediates"]}
-        return network().apply({"params": params}, x, C_NOISE, **options)
+def test_every_level_keeps_the_frames_and_halves_the_bins(x):
+    def run():
+        keep = {"capture_intermediates": True, "mutable": ["params", "intermediates"]}
+        return network().init_with_output(jax.random.key(0), x, C_NOISE, **keep)
 
-    out, state = jax.eval_shape(shapes)
+    out, state = jax.eval_shape(run)
     assert out.shape == (2, 7, 8, 4)
-    blocks = {name: value["__call__"][0].shape for name, value in state["intermediates"].items() if "_" in name[:-1]}
-    expected = {"encoder0_0": (8, 8), "encoder1_down": (4, 8), "encoder1_0": (4, 16), "middle_0": (4, 16)}
-    expected |= {"middle_1": (4, 16), "decoder1_0": (4, 16), "decoder1_1": (4, 16), "decoder0_up": (8, 16)}
-    expected |= {"decoder0_0": (8, 8), "decoder0_1": (8, 8)}
-    got = {name: shape for name, shape in blocks.items() if name.startswith(("encoder", "middle", "decoder"))}
+    expected = {
+        "encoder0_0": (8, 8),
+        "encoder1_down": (4, 8),
+        "encoder1_0": (4, 16),
+        "middle_0": (4, 16),
+        "middle_1": (4, 16),
+        "decoder1_0": (4, 16),
+        "decoder1_1": (4, 16),
+        "decoder0_up": (8, 16),
+        "decoder0_0": (8, 8),
+        "decoder0_1": (8, 8),
+    }
+    blocks = {name for name in state["params"] if name.startswith(("encoder", "middle", "decoder"))}
+    got = {name: state["intermediates"][name]["__call__"][0].shape for name in blocks}
     assert got == {name: (2, 7, *shape) for name, shape in expected.items()}
 
 
-def test_roformers_sit_at_their_levels_and_in_the_first_bottleneck_block(params):
-    assert {name for name, block in params.items() if "roformer" in block} == {"encoder1_0", "middle_0", "decoder1_1"}
+def test_roformers_sit_at_their_levels_and_in_the_first_bottleneck_block(x):
+    def places(levels):
+        return {name for name, block in shapes(x, attention_levels=levels).items() if "roformer" in block}
+
+    assert places((1,)) == {"encoder1_0", "middle_0", "decoder1_1"}
+    assert places((0,)) == {"encoder0_0", "middle_0", "decoder0_1"}
+    assert places(()) == {"middle_0"}
 
 
-def test_the_bottleneck_keeps_its_roformer_when_no_level_has_one(x):
-    params = jax.eval_shape(network(attention_levels=()).init, jax.random.key(0), x, C_NOISE)["params"]
-    assert [name for name, block in params.items() if "roformer" in block] == ["middle_0"]
+def test_skips_are_taken_last_in_first_out(randomise, x):
+    """The two-level network written out, block by block."""
+    params = randomise(shapes(x))
+    dtype = jnp.dtype("float32")
 
+    @jax.jit
+    def run(x):
+        embedding = NoiseEmbedding(8, dtype).apply({"params": params["noise"]}, C_NOISE)
 
-def test_output_of_a_fresh_network_is_nearly_zero(x):
-    def fresh(key):
-        return network().init_with_output(key, x, C_NOISE)[0]
+        def block(name, h, *skip, resample=None):
+            width = params[name]["res"]["conv0"]["bias"].size
+            h = jnp.concatenate([h, *skip], axis=-1)
+            module = ResBlock(width, dtype, resample=resample)
+            h = module.apply({"params": params[name]["res"]}, h, embedding, False)
+            if "roformer" in params[name]:
+                h = DualPathRoFormer(2, 4, 2, "xla", dtype).apply({"params": params[name]["roformer"]}, h)
+            return h
 
-    out = np.abs(jax.jit(fresh)(jax.random.key(0)))
-    assert 0 < out.max() < 1e-3
+        stem = conv(8, 3, dtype).apply({"params": params["stem"]}, x)
+        top = block("encoder0_0", stem)
+        down = block("encoder1_down", top, resample="down")
+        bottom = block("encoder1_0", down)
+        h = block("middle_1", block("middle_0", bottom))
+        h = block("decoder1_1", block("decoder1_0", h, bottom), down)
+        h = block("decoder0_up", h, resample="up")
+        h = block("decoder0_1", block("decoder0_0", h, top), stem)
+        h = nn.silu(group_norm(8, dtype).apply({"params": params["head_norm"]}, h))
+        expected = conv(4, 3, dtype).apply({"params": params["head"]}, h)
+        return network().apply({"params": params}, x, C_NOISE), expected
+
+    got, expected = run(x)
+    assert np.std(expected) > 0.1
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_every_parameter_matters(gradients):
@@ -98,7 +142,7 @@ def test_remat_changes_neither_output_nor_gradient(gradients):
 
 def test_bfloat16_computes_nearly_the_same_and_returns_float32(gradients, params, x):
     exact = np.asarray(gradients["none"][0])
-    out = jax.jit(network(dtype="bfloat16").apply)({"params": params}, x, C_NOISE)
+    out = jax.jit(network(dtype="bfloat16", **FLAT).apply)({"params": params}, x, C_NOISE)
     assert out.dtype == jnp.float32
     error = np.linalg.norm(out - exact) / np.linalg.norm(exact)
     assert 1e-4 < error < 0.05
@@ -129,6 +173,5 @@ def test_bins_must_halve_at_every_level():
 
 
 def test_widths_that_group_norm_cannot_split_are_refused(x):
-    wide = network(channels=132)  # 132 + 264 channels meet in the decoder
     with pytest.raises(InputError, match="32 groups do not divide a layer of 132 channels"):
-        jax.eval_shape(wide.init, jax.random.key(0), x, C_NOISE)
+        shapes(x, channels=132)

@@ -94,9 +94,7 @@ def test_find_says_what_it_missed(tmp_path):
         ("data", "targets", ("vocals",), r"ema/0/head/bias is \(16,\) on disk, the config needs \(8,\)"),
     ],
 )
-def test_arrays_that_do_not_fit_their_config_are_named_with_both_shapes(
-    model, tmp_path, section, key, value, message
-):
+def test_arrays_that_do_not_fit_their_config_are_named_with_both_shapes(model, tmp_path, section, key, value, message):
     config = model.config.copy_and_resolve_references()
     config[section][key] = value
     weights.export(tmp_path / "export", model._replace(config=config))

@@ -1,0 +1,299 @@
+"""The commands as a user meets them: what they print, what they write, and how they refuse."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib import image
+
+from tests.helpers import RATE, write_song
+
+HOUSE = Path(__file__).parent.parent.parent
+CONFIG = HOUSE / "tests" / "nano.py"
+
+
+def environment():
+    return os.environ | {"PYTHONPATH": str(HOUSE)}
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def command():
+    """``command("separate", "song.wav", ...)``, in a process that lives as long as this module."""
+    driver = [sys.executable, str(Path(__file__).with_name("driver.py"))]
+    with subprocess.Popen(
+        driver, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+
+        def run(*arguments):
+            process.stdin.write(json.dumps([str(argument) for argument in arguments]) + "\n")
+            process.stdin.flush()
+            return Result(**json.loads(process.stdout.readline()))
+
+        yield run
+
+
+def python_m(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, env=environment(), cwd=HOUSE
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """Two steps of training in a process of its own, from the first song rendered to the demo."""
+    workdir = tmp_path_factory.mktemp("commands") / "run"
+    result = python_m("diffvs_jax.train", f"--config={CONFIG}", f"--workdir={workdir}", "--config.train.num_steps=2")
+    return workdir, result
+
+
+@pytest.fixture(scope="module")
+def workdir(first_run):
+    return first_run[0]
+
+
+def write_wav(path, num_samples=2001, channels=2, rate=11_025):
+    rng = np.random.default_rng(0)
+    soundfile.write(path, 0.1 * rng.standard_normal((num_samples, channels)), rate, subtype="FLOAT")
+    return path
+
+
+def read(path):
+    return soundfile.read(path, dtype="float32", always_2d=True)
+
+
+def test_training_renders_songs_trains_and_shows_what_it_learned(first_run):
+    workdir, result = first_run
+    assert result.code == 0, result.err
+    assert result.err == ""
+    for words in ("device: 1 x", "training songs: 1", "parameters:", "step 2/2", "1 step  3 steps", "excerpt: vocals"):
+        assert words in result.out
+    assert sorted(path.name for path in (workdir / "demo").iterdir()) == [
+        "instrumental.wav",
+        "scores.json",
+        "spectrogram.png",
+        "vocals.wav",
+    ]
+    assert {row["group"] for row in json.loads((workdir / "demo" / "scores.json").read_text())} == {
+        "test songs",
+        "excerpt",
+    }
+    audio, rate = read(workdir / "demo" / "vocals.wav")
+    assert (audio.shape, rate) == ((441_000, 2), 44_100)
+    assert image.imread(workdir / "demo" / "spectrogram.png").std() > 0.05
+    assert (workdir / "checkpoints" / "2").is_dir()
+
+
+def test_training_again_goes_on(command, workdir, tmp_path):
+    shutil.copytree(workdir, tmp_path / "run")
+    arguments = ("train", f"--config={CONFIG}", f"--workdir={tmp_path / 'run'}", "--config.train.num_steps=3")
+    result = command(*arguments, "--config.demo.num_songs=0")
+    assert result.code == 0, result.err
+    assert "continuing from step 2" in result.out
+    assert "step 3/3" in result.out
+    assert (tmp_path / "run" / "checkpoints" / "3").is_dir()
+    finished = command(*arguments, "--config.demo.num_songs=0")
+    assert finished.code == 0, finished.err
+    assert "continuing from step 3" in finished.out
+    assert "step 3/3" not in finished.out
+
+
+def test_a_model_without_vocals_has_a_demo_too(command, musdb_folder, tmp_path):
+    config = (f"--config={CONFIG}", "--config.train.num_steps=1", "--config.data.targets=('drums',)")
+    result = command("train", *config, f"--config.data.root={musdb_folder}", f"--workdir={tmp_path}")
+    assert result.code == 0, result.err
+    assert "test songs: drums" in result.out
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["scores.json"]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_separate_keeps_rate_channels_and_length(command, workdir, tmp_path, channels):
+    song = write_wav(tmp_path / "my song.wav", channels=channels)
+    result = command("separate", song, f"--checkpoint={workdir}", f"--output={tmp_path / 'out'}")
+    assert result.code == 0, result.err
+    assert str(tmp_path / "out" / "my song") in result.out
+    folder = tmp_path / "out" / "my song"
+    assert sorted(path.name for path in folder.iterdir()) == ["instrumental.wav", "vocals.wav"]
+    audio, rate = read(song)
+    stems = []
+    for path in folder.iterdir():
+        stem, stem_rate = read(path)
+        assert (stem.shape, stem_rate) == (audio.shape, rate)
+        stems.append(stem)
+    assert all(stem.any() for stem in stems)
+    np.testing.assert_allclose(sum(stems), audio, atol=1e-6)
+
+
+def test_an_export_separates_like_the_run_it_comes_from(command, workdir, tmp_path):
+    exported = command("export", f"--checkpoint={workdir}", f"--output={tmp_path / 'new' / 'model'}")
+    assert exported.code == 0, exported.err
+    assert "step 2, targets vocals" in exported.out
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["model"]
+    song = write_wav(tmp_path / "song.wav")
+    for name, checkpoint in (("run", workdir), ("export", tmp_path / "new" / "model")):
+        assert command("separate", song, f"--checkpoint={checkpoint}", f"--output={tmp_path / name}").code == 0
+    first, second = (read(tmp_path / name / "song" / "vocals.wav")[0] for name in ("run", "export"))
+    assert first.any()
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_seed_flag_changes_the_noise(command, workdir, tmp_path):
+    song = write_wav(tmp_path / "song.wav")
+    for seed in (0, 1):
+        output = tmp_path / str(seed)
+        assert command("separate", song, f"--checkpoint={workdir}", f"--output={output}", f"--seed={seed}").code == 0
+    first, second = (read(tmp_path / str(seed) / "song" / "vocals.wav")[0] for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_evaluate_scores_every_track(command, workdir, musdb_folder, tmp_path):
+    result = command("evaluate", f"--checkpoint={workdir}", f"--root={musdb_folder}", f"--output={tmp_path / 'scores'}")
+    assert result.code == 0, result.err
+    content = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    assert [row["track"] for row in content["tracks"]] == ["held out", "mixed"]
+    assert content["split"] == "test"
+    assert len(content["sigmas"]) == 4
+    median = content["summary"]["csdr_vocals_median"]
+    assert median == pytest.approx(np.median([row["csdr_vocals"] for row in content["tracks"]]))
+    assert f"{median:.2f}" in result.out
+    assert "median (cSDR)" in result.out
+    lines = (tmp_path / "scores" / "scores.csv").read_text().splitlines()
+    assert lines[0].split(",")[:2] == ["track", "csdr_vocals"]
+    assert len(lines) == 3
+
+
+def assert_refused(result, *words):
+    assert result.code == 2, result
+    assert result.err.startswith("error: "), result.err
+    assert result.err.count("\n") == 1, result.err
+    for word in words:
+        assert word in result.err
+
+
+def test_a_mistake_ends_with_code_2_and_one_line(tmp_path):
+    flags = (f"--checkpoint={tmp_path}", f"--output={tmp_path / 'out'}")
+    assert_refused(python_m("diffvs_jax.separate", "missing.wav", *flags), "missing.wav: no such file")
+
+
+def bad_songs(folder):
+    """Names of files that cannot be separated, and what is said about them."""
+    (folder / "text.wav").write_text("these are words, not sound")
+    soundfile.write(folder / "empty.wav", np.zeros((0, 2)), RATE)
+    soundfile.write(folder / "nan.wav", np.full((10, 2), np.nan), RATE, subtype="FLOAT")
+    (folder / "folder.wav").mkdir()
+    return {
+        "gone.wav": "no such file",
+        "text.wav": "not an audio file",
+        "empty.wav": "no samples",
+        "nan.wav": "20 of 20 samples are NaN",
+        "folder.wav": "is a folder",
+    }
+
+
+def test_separate_refuses_what_is_no_song(command, workdir, tmp_path):
+    output = tmp_path / "out"
+    flags = (f"--checkpoint={workdir}", f"--output={output}")
+    for name, words in bad_songs(tmp_path).items():
+        assert_refused(command("separate", tmp_path / name, *flags), name, words)
+    assert not output.exists()
+
+
+def test_separate_refuses_before_it_writes(command, workdir, tmp_path):
+    song, output = write_wav(tmp_path / "song.wav"), tmp_path / "out"
+    (tmp_path / "other").mkdir()
+    namesake = write_wav(tmp_path / "other" / "song.wav")
+    flags = (f"--checkpoint={workdir}", f"--output={output}")
+    assert_refused(command("separate", *flags), "no songs given")
+    assert_refused(command("separate", song, namesake, *flags), "two songs are named 'song'")
+    assert_refused(command("separate", song, tmp_path / "gone.wav", *flags), "gone.wav: no such file")
+    assert_refused(command("separate", song, flags[0]), "--output")
+    assert_refused(command("separate", song, flags[1]), "--checkpoint")
+    assert_refused(command("separate", song, *flags, "--seed=x"), "--seed")
+    assert_refused(command("separate", song, *flags, "--outptu=x"), "outptu")
+    assert_refused(command("separate", song, f"--checkpoint={workdir}", f"--output={song}"), "is a file, not a folder")
+    assert not output.exists()
+
+
+def test_a_checkpoint_that_is_none_is_refused(command, workdir, musdb_folder, tmp_path):
+    song, output = write_wav(tmp_path / "song.wav"), tmp_path / "out"
+    shutil.copytree(workdir / "checkpoints" / "2", tmp_path / "other shape")
+    saved = tmp_path / "other shape" / "config" / "metadata"
+    assert '"channels": 16' in saved.read_text()
+    saved.write_text(saved.read_text().replace('"channels": 16', '"channels": 32'))
+    (tmp_path / "hollow").mkdir()
+    for name, words in (("gone", "no such checkpoint"), ("hollow", "no checkpoint"), ("other shape", "does not fit")):
+        checkpoint = f"--checkpoint={tmp_path / name}"
+        assert_refused(command("separate", song, checkpoint, f"--output={output}"), name, words)
+        assert_refused(command("export", checkpoint, f"--output={output}"), name, words)
+        assert_refused(command("evaluate", checkpoint, f"--root={musdb_folder}", f"--output={output}"), name, words)
+    assert not output.exists()
+
+
+def test_export_and_evaluate_refuse_bad_folders(command, workdir, musdb_folder, tmp_path):
+    output = tmp_path / "out"
+    flags = (f"--checkpoint={workdir}", f"--output={output}")
+    write_song(tmp_path / "silent singer" / "test" / "song", 0, stems=("drums", "other"))
+    assert_refused(command("evaluate", *flags, f"--root={tmp_path / 'gone'}"), "no such data set folder")
+    assert_refused(command("evaluate", *flags, f"--root={musdb_folder}", "--split=valid"), "no split 'valid'")
+    assert_refused(command("evaluate", *flags, f"--root={tmp_path / 'silent singer'}"), "no stem 'vocals'")
+    assert_refused(command("evaluate", *flags, f"--root={musdb_folder}", "extra"), "'extra' is not a flag")
+    (tmp_path / "file").touch()
+    assert_refused(
+        command("evaluate", flags[0], f"--output={tmp_path / 'file'}", f"--root={musdb_folder}"), "not a folder"
+    )
+    assert_refused(command("export", flags[0], f"--output={tmp_path}"), "exists already")
+    assert not output.exists()
+
+
+def test_train_refuses_a_config_that_cannot_be(command, tmp_path):
+    (tmp_path / "broken.py").write_text("def get_config(:\n")
+    (tmp_path / "file").touch()
+    workdir = f"--workdir={tmp_path / 'run'}"
+    config = f"--config={CONFIG}"
+    for arguments, words in (
+        ((), "config"),
+        ((f"--config={tmp_path / 'gone.py'}",), "gone.py"),
+        ((f"--config={tmp_path / 'broken.py'}",), "config"),
+        ((config, "--config.data.rot=x"), "rot"),
+        ((config, "--config.train.num_steps=many"), "many"),
+        ((config, "--config.train.batch_size=0.5"), "0.5"),
+        ((config, f"--config.data.root={tmp_path / 'gone'}"), "no such data set folder"),
+        ((config, "more"), "'more' is not a flag"),
+    ):
+        assert_refused(command("train", workdir, *arguments), words)
+    assert_refused(command("train", config, f"--workdir={tmp_path / 'file'}"), "not a folder")
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_refuses_sizes_that_do_not_divide(command, musdb_folder, tmp_path):
+    flags = (f"--config={CONFIG}", f"--workdir={tmp_path / 'run'}", f"--config.data.root={musdb_folder}")
+    for override, words in (
+        ("--config.audio.hop_length=60", "hop_length 60"),
+        ("--config.audio.num_bands=3", "3"),
+        ("--config.model.channels=18", "18"),
+        ("--config.train.schedule=linear", "'linear'"),
+        ("--config.train.fsdp=2", "fsdp 2"),
+        ("--config.data.targets=('piano',)", "'piano'"),
+        ("--config.sampler.num_steps=0", "num_steps is 0"),
+        ("--config.separation.step_frames=14", "cannot step"),
+    ):
+        assert_refused(command("train", *flags, override), words)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_train_refuses_a_workdir_of_another_model(command, workdir):
+    flags = (f"--config={CONFIG}", f"--workdir={workdir}", "--config.model.channels=32")
+    assert_refused(command("train", *flags), "does not fit the config", "16")

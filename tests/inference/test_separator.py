@@ -1,0 +1,251 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffvs_jax.audio.representation import BandStats
+from diffvs_jax.errors import InputError
+from diffvs_jax.inference import separator as separator_module
+from diffvs_jax.inference.separator import Separator, frame_noise, make_program
+from tests.helpers import random_params, random_separator
+from tests.nano import get_config
+
+RATE = 8000
+
+
+def music(num_samples, channels=2, seed=0):
+    """Tones over noise, peak near 0.5."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(num_samples)[:, None] / RATE
+    tones = 0.3 * np.sin(2 * np.pi * rng.uniform(100, 3000, channels) * time)
+    return (tones + 0.05 * rng.standard_normal((num_samples, channels))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def stereo():
+    return random_separator(get_config())
+
+
+@pytest.fixture(scope="module")
+def mono():
+    config = get_config()
+    config.audio.num_channels = 1
+    return random_separator(config)
+
+
+def assert_sums_back(stems, audio):
+    np.testing.assert_allclose(sum(stems.values()), audio, atol=1e-6 * max(1, *(abs(s).max() for s in stems.values())))
+
+
+@pytest.mark.parametrize("num_samples", [1, 100, 959, 960, 3000])
+def test_stems_are_like_the_song_and_sum_back_to_it(stereo, num_samples):
+    audio = music(num_samples)
+    stems = stereo(audio, RATE)
+    assert list(stems) == ["vocals", "instrumental"]
+    for stem in stems.values():
+        assert stem.shape == audio.shape
+        assert stem.dtype == np.float32
+        assert np.isfinite(stem).all()
+    assert_sums_back(stems, audio)
+
+
+def test_a_network_shapes_the_estimate(stereo):
+    audio = music(3000)
+    vocals = stereo(audio, RATE)["vocals"]
+    assert 0.01 < np.std(vocals) < 100
+    assert abs(np.corrcoef(vocals.ravel(), audio.ravel())[0, 1]) < 0.99
+
+
+def test_one_dimensional_audio_comes_back_one_dimensional(mono):
+    audio = music(2000, channels=1)
+    flat, column = mono(audio[:, 0], RATE), mono(audio, RATE)
+    assert flat["vocals"].shape == (2000,)
+    np.testing.assert_array_equal(flat["vocals"], column["vocals"][:, 0])
+
+
+def test_a_mono_model_separates_each_channel_alone(mono):
+    audio = music(2000)
+    both = mono(audio, RATE)["vocals"]
+    for channel in range(2):
+        np.testing.assert_array_equal(both[:, channel], mono(audio[:, channel], RATE)["vocals"])
+
+
+def test_a_stereo_model_hears_mono_twice_and_averages(stereo):
+    audio = music(2000, channels=1)
+    twice = stereo(np.repeat(audio, 2, axis=1), RATE)["vocals"]
+    np.testing.assert_allclose(stereo(audio, RATE)["vocals"][:, 0], twice.mean(axis=1), atol=1e-5)
+
+
+def test_a_stereo_model_takes_three_channels_as_a_pair_and_one(stereo):
+    audio = music(2000, channels=3)
+    stems = stereo(audio, RATE)
+    np.testing.assert_array_equal(stems["vocals"][:, :2], stereo(audio[:, :2], RATE)["vocals"])
+    np.testing.assert_array_equal(stems["vocals"][:, 2], stereo(audio[:, 2], RATE)["vocals"])
+    assert_sums_back(stems, audio)
+
+
+@pytest.mark.parametrize(("rate", "num_samples"), [(11_025, 5001), (4000, 777), (44_100, 3)])
+def test_other_rates_come_back_at_their_rate_and_length(stereo, rate, num_samples):
+    audio = music(num_samples)
+    stems = stereo(audio, rate)
+    assert stems["vocals"].shape == audio.shape
+    assert_sums_back(stems, audio)
+
+
+def perfect(config, monkeypatch):
+    """A separator whose network answers with the mixture itself, whatever the noise."""
+
+    def make_denoiser(_network, _params, condition, _sigma_data):
+        return lambda x, sigma: condition
+
+    monkeypatch.setattr(separator_module, "make_denoiser", make_denoiser)
+    stats = BandStats(np.float32([0.7, 0.2]), np.float32([[0.7, 0.2]]))
+    return Separator(random_params(config), stats, config)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000])
+def test_a_network_that_answers_with_the_mixture_gives_the_song_back(nano_config, monkeypatch, rate):
+    audio = music(5000)
+    vocals = perfect(nano_config, monkeypatch)(audio, rate)["vocals"]
+    if rate == 16_000:  # the upper half is above what the model hears
+        spectrum = np.fft.rfft(vocals - audio, axis=0)
+        assert np.abs(spectrum[:1100]).max() < 0.05 * np.abs(np.fft.rfft(audio, axis=0)).max()
+    else:  # a chunk's spectrum drops the bin at Nyquist
+        assert np.std(vocals - audio) < 0.02
+        assert np.std(vocals - audio) < 0.1 * np.std(audio)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.9e-4])
+def test_silence_stays_exactly_silent_and_never_meets_the_network(stereo, monkeypatch, level):
+    def fail(*_):
+        raise AssertionError("the program ran")
+
+    monkeypatch.setattr(stereo, "chunks", fail)
+    audio = np.full((3000, 2), level, np.float32)
+    stems = stereo(audio, RATE)
+    assert not stems["vocals"].any()
+    np.testing.assert_array_equal(stems["instrumental"], audio)
+
+
+def test_a_silent_chunk_beside_music_is_exactly_silent(stereo):
+    audio = music(4000)
+    audio[1200:] = 0
+    vocals = stereo(audio, RATE)["vocals"]
+    assert vocals[:1200].any()
+    assert not vocals[2400:].any()
+
+
+def test_the_seed_decides(stereo):
+    audio = music(1500)
+    first = stereo(audio, RATE)["vocals"]
+    np.testing.assert_array_equal(first, stereo(audio, RATE)["vocals"])
+    np.testing.assert_array_equal(first, random_separator(get_config())(audio, RATE)["vocals"])
+    other = Separator(random_params(get_config()), stereo._stats, get_config(), seed=1)(audio, RATE)["vocals"]
+    assert np.std(first - other) > 0.01
+
+
+def test_noise_lies_on_the_songs_grid_of_frames():
+    key = jax.random.key(0)
+    noise = np.asarray(frame_noise(key, jnp.array([0, 8, 16]), (16, 32, 8)))
+    np.testing.assert_array_equal(noise[0, 8:], noise[1, :8])
+    np.testing.assert_array_equal(noise[1, 8:], noise[2, :8])
+    assert not np.array_equal(noise[0, :8], noise[0, 8:])
+    assert noise.mean() == pytest.approx(0, abs=0.02)
+    assert noise.std() == pytest.approx(1, abs=0.02)
+    assert not np.array_equal(noise, frame_noise(jax.random.key(1), jnp.array([0, 8, 16]), (16, 32, 8)))
+
+
+def test_chunks_are_told_their_first_frames(stereo, monkeypatch):
+    told = []
+    monkeypatch.setattr(stereo, "chunks", lambda chunks, frames, _: told.extend(frames) or np.zeros((4, 1, 960, 2)))
+    stereo(music(3000), RATE)
+    assert told[:6] == [0, 8, 16, 24, 32, 40]
+
+
+@pytest.mark.parametrize("change", [("separation", "batch_size", 1), ("sampler", "unroll", True)], ids=lambda c: c[1])
+def test_what_only_changes_the_program_leaves_the_result(stereo, nano_config, change):
+    section, key, value = change
+    assert nano_config[section][key] != value
+    nano_config[section][key] = value
+    audio = music(3000)
+    expected = stereo(audio, RATE)["vocals"]
+    other = random_separator(nano_config)(audio, RATE)["vocals"]
+    np.testing.assert_allclose(other, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_one_step_is_another_grid_of_the_same_separator(stereo):
+    audio = music(1500)
+    one_step = stereo(audio, RATE, sigmas=stereo.sigmas[[0, -1]])["vocals"]
+    assert one_step.shape == audio.shape
+    assert np.std(one_step - stereo(audio, RATE)["vocals"]) > 1e-3
+    config = get_config()
+    config.sampler.num_steps = 1
+    np.testing.assert_allclose(one_step, random_separator(config)(audio, RATE)["vocals"], atol=1e-5)
+
+
+def test_progress_counts_every_chunk_of_every_channel(mono):
+    calls = []
+    mono(music(3000), RATE, progress=lambda done, total: calls.append((done, total)))
+    done, totals = zip(*calls, strict=True)
+    assert set(totals) == {2 * 6}  # channels x chunks: 3000 samples in steps of 512, the first covers 704
+    assert list(done) == [4, 6, 10, 12]
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "message"),
+    [
+        (np.float32([[0.1, np.nan], [np.inf, 0]]), RATE, "2 NaN or infinite"),
+        (np.zeros((0, 2), np.float32), RATE, r"shape \(0, 2\)"),
+        (np.zeros((2, 2, 2), np.float32), RATE, r"shape \(2, 2, 2\)"),
+        (np.zeros((9, 2), np.int16), RATE, "int16; convert"),
+        (np.zeros((9, 2), np.float32), 0, "sample_rate is 0"),
+        (np.zeros((9, 2), np.float32), -1, "sample_rate is -1"),
+    ],
+)
+def test_bad_input_gets_one_line(stereo, audio, rate, message):
+    with pytest.raises(InputError, match=message) as error:
+        stereo(audio, rate)
+    assert "\n" not in str(error.value)
+
+
+def test_two_targets_leave_what_is_neither(nano_config):
+    nano_config.data.targets = ("vocals", "drums")
+    audio = music(1500)
+    stems = random_separator(nano_config)(audio, RATE)
+    assert list(stems) == ["vocals", "drums", "instrumental"]
+    assert np.std(stems["vocals"] - stems["drums"]) > 0.01
+    assert_sums_back(stems, audio)
+
+
+def test_all_chunks_and_all_grids_of_one_length_share_one_program(nano_config, monkeypatch):
+    traces = itertools.count()
+
+    def make_counted_program(config):
+        program = make_program(config)
+
+        def counted(*arguments):
+            next(traces)
+            return program(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(separator_module, "make_program", make_counted_program)
+    nano_config.sampler.num_steps = 7
+    separator = random_separator(nano_config)
+    chunk = music(960)[None].repeat(4, axis=0)
+    results = [separator.chunks(chunk, np.arange(4, dtype=np.int32), scale * separator.sigmas) for scale in (1, 0.5)]
+    separator(music(3000), RATE)
+    separator(music(200), RATE)
+    separator.chunks(chunk, np.arange(4, dtype=np.int32) + 40, separator.sigmas)
+    assert next(traces) == 1
+    assert not np.array_equal(*results)
+
+
+def test_a_checkpoint_separates_as_it_was_trained(trained):
+    separator = Separator.from_checkpoint(trained.workdir)
+    assert separator.config.to_dict() == trained.config.to_dict()
+    audio = music(1500)
+    in_memory = Separator(jax.device_get(trained.state.ema[0]), trained.stats, trained.config)
+    np.testing.assert_array_equal(separator(audio, RATE)["vocals"], in_memory(audio, RATE)["vocals"])

@@ -1,0 +1,126 @@
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffvs_jax.data.source import open_tracks
+from diffvs_jax.errors import InputError
+from diffvs_jax.training import loop
+from diffvs_jax.training.loop import train
+
+
+def metrics_of(workdir):
+    """Metrics by step without the clock's; a step that was repeated counts once, the later time."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: {key: value for key, value in line.items() if key != "seconds_per_step"} for line in lines}
+
+
+def saved_steps(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir() if path.name.isdigit())
+
+
+def go_on(config, workdir):
+    log: list[str] = []
+    state, stats = train(config, workdir, open_tracks(config, "train", workdir), log.append)
+    return state, stats, log
+
+
+@pytest.fixture
+def copied_run(trained, tmp_path):
+    """A copy of the finished run, free to be changed, and its config."""
+    shutil.copytree(trained.workdir, tmp_path / "copy")
+    return trained.config.copy_and_resolve_references(), tmp_path / "copy"
+
+
+def assert_same_bits(first, second):
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(first), jax.device_get(second))
+
+
+def test_a_run_writes_one_json_line_per_report(trained):
+    metrics = metrics_of(trained.workdir)
+    assert list(metrics) == [1, 2, 3, 4, 5, 6]
+    assert set(metrics[1]) == {"step", "loss", "gradient_norm", "learning_rate", "target_std"}
+    assert [metrics[step]["learning_rate"] for step in (1, 3, 5, 6)] == pytest.approx([0, 2.5e-3, 5e-3, 5e-3])
+    assert any(line.startswith("step 6/6") for line in trained.log)
+
+
+def test_targets_enter_the_network_near_sigma_data(trained):
+    assert np.mean([entry["target_std"] for entry in metrics_of(trained.workdir).values()]) == pytest.approx(0.5, 0.3)
+
+
+def test_an_interrupted_run_goes_on_bit_for_bit(trained, tmp_path):
+    def interrupt(line):
+        if line.startswith("step 4/"):
+            raise KeyboardInterrupt
+
+    config = trained.config
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path, open_tracks(config, "train", tmp_path), interrupt)
+    assert saved_steps(tmp_path) == [3]
+    assert list(metrics_of(tmp_path)) == [1, 2, 3, 4]
+    state, stats, log = go_on(config, tmp_path)
+    assert "continuing from step 3" in log
+    assert_same_bits(state, trained.state)
+    assert_same_bits(stats, trained.stats)
+    assert metrics_of(tmp_path) == metrics_of(trained.workdir)
+
+
+def test_a_finished_run_has_nothing_left_to_do(copied_run, trained, monkeypatch):
+    config, workdir = copied_run
+    before = (workdir / "metrics.jsonl").read_text()
+    state, stats, log = go_on(config, workdir)
+    assert_same_bits(state, trained.state)
+    assert_same_bits(stats, trained.stats)
+    assert log[-1] == "continuing from step 6"
+    assert (workdir / "metrics.jsonl").read_text() == before
+    assert saved_steps(workdir) == [3, 6]
+
+
+def test_only_the_newest_checkpoints_are_kept(copied_run):
+    config, workdir = copied_run
+    config.train.num_steps = 8
+    config.train.checkpoint_every_steps = 1
+    state, _, _ = go_on(config, workdir)
+    assert int(state.step) == 8
+    assert saved_steps(workdir) == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "leaf"),
+    [
+        ("model", "channels", 32, r"ema/0/\w+/\S* is \(\S.*\) on disk, the config needs \("),
+        ("model", "attention_levels", (1,), r"roformer\S* is missing on disk"),
+        ("train", "ema_rates", (0.9,), r"ema/1/\S* is \(.*\) on disk, the config needs nothing there"),
+    ],
+)
+def test_a_changed_model_does_not_go_on(copied_run, section, key, value, leaf):
+    config, workdir = copied_run
+    config[section][key] = value
+    with pytest.raises(InputError, match=leaf):
+        go_on(config, workdir)
+    assert saved_steps(workdir) == [3, 6]
+
+
+@pytest.mark.parametrize("spoiled", ["loss", "gradient_norm"])
+def test_a_run_that_blows_up_stops_before_it_saves(copied_run, spoiled, monkeypatch):
+    config, workdir = copied_run
+    config.train.num_steps = 20
+    config.train.checkpoint_every_steps = 1
+
+    def make_fake_step(*_):
+        def step(state, *_):
+            values = dict.fromkeys(("loss", "gradient_norm", "learning_rate", "target_std"), jnp.float32(1))
+            if int(state.step) == 7:  # step number 8
+                values[spoiled] = jnp.float32(jnp.nan)
+            return state._replace(step=state.step + 1), values
+
+        return step
+
+    monkeypatch.setattr(loop, "make_train_step", make_fake_step)
+    with pytest.raises(FloatingPointError, match=f"{spoiled} is nan at step 8; lower train.learning_rate"):
+        go_on(config, workdir)
+    assert saved_steps(workdir)[-1] == 7
+    assert list(metrics_of(workdir))[-1] == 7
