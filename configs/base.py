@@ -83,6 +83,7 @@ def get_config() -> ConfigDict:
     c.train = ConfigDict()
     c.train.batch_size = 16  # chunks per step, over all devices. C
     c.train.num_steps = 500_000
+    c.train.max_minutes = 0.0  # stop (and save) after this long even so; 0: never
     c.train.learning_rate = 2e-4  # AdamW. C
     c.train.schedule = "cosine"  # after the warm-up: "cosine" to zero, or "constant". C
     c.train.warmup_steps = 5000  # C

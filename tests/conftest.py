@@ -24,12 +24,12 @@ SETTINGS = {
     "jax_compilation_cache_dir": _CACHE.name,
     "jax_persistent_cache_min_compile_time_secs": 0,
     "jax_disable_most_optimizations": True,
+    "jax_num_cpu_devices": 2,  # for sharding; what does not shard runs on the first
     "jax_platforms": os.environ.get("JAX_PLATFORMS", "cpu"),
 }
 for name, value in SETTINGS.items():
     jax.config.update(name, value)
     os.environ[name.upper()] = str(value)
-jax.config.update("jax_num_cpu_devices", 2)  # for sharding; what does not shard runs on the first
 jax.config.update("jax_numpy_rank_promotion", "raise")
 flags.FLAGS.mark_as_parsed()  # grain reads flags that only a command would parse
 

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.data.datasets import Track
 from diffvs_jax.data.pipeline import training_batches
+from diffvs_jax.errors import InputError
 from diffvs_jax.training.band_stats import measure_band_stats
 from diffvs_jax.training.checkpoint import RunCheckpoints
 from diffvs_jax.training.metrics_writer import MetricsWriter
@@ -22,7 +23,7 @@ Log = Callable[[str], None]
 
 
 def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log = print) -> tuple[TrainState, BandStats]:
-    """Trains to ``train.num_steps``, going on from the newest checkpoint in ``workdir``.
+    """Trains to ``train.num_steps`` or for ``train.max_minutes``, going on from the newest checkpoint in ``workdir``.
 
     Writes ``checkpoints/`` and ``metrics.jsonl`` there, and a last checkpoint at the end.
 
@@ -46,14 +47,25 @@ def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log =
             log(f"continuing from step {int(state.step)}")
         step = make_train_step(config, mesh, shardings)
         progress = _Progress(config, writer, log)
+        deadline = _deadline(config.train.max_minutes)
         for number in range(int(state.step) + 1, config.train.num_steps + 1):
             state, metrics = step(state, put_batch(next(batches), mesh), stats)
             progress.add(number, metrics)
-            if number % config.train.checkpoint_every_steps == 0 or number == config.train.num_steps:
+            late = time.monotonic() > deadline
+            if late or number % config.train.checkpoint_every_steps == 0 or number == config.train.num_steps:
                 progress.flush()  # a checkpoint is never made of a state that is not finite
                 checkpoints.save(state, stats, batches)
-        progress.flush()
+            if late and number < config.train.num_steps:
+                log(f"stopped at step {number} after train.max_minutes {config.train.max_minutes}; run again to go on")
+                break
     return state, stats
+
+
+def _deadline(max_minutes: float) -> float:
+    """When to stop, on ``time.monotonic``'s clock; never for 0 minutes."""
+    if max_minutes > 0 and jax.process_count() > 1:
+        raise InputError("train.max_minutes stops processes at different steps; set it to 0 with more than one")
+    return time.monotonic() + 60 * max_minutes if max_minutes > 0 else float("inf")
 
 
 def _batches(config: ConfigDict, tracks: Sequence[Track]):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import pytest
 import soundfile
@@ -79,7 +80,8 @@ def test_training_renders_songs_trains_and_shows_what_it_learned(first_run):
     workdir, result = first_run
     assert result.code == 0, result.err
     assert result.err == ""
-    for words in ("device: 1 x", "training songs: 1", "parameters:", "step 2/2", "1 step  3 steps", "excerpt: vocals"):
+    device = f"device: {jax.device_count()} x "
+    for words in (device, "training songs: 1", "parameters:", "step 2/2", "1 step  3 steps", "excerpt: vocals"):
         assert words in result.out
     assert sorted(path.name for path in (workdir / "demo").iterdir()) == [
         "instrumental.wav",
@@ -285,7 +287,7 @@ def test_train_refuses_sizes_that_do_not_divide(command, musdb_folder, tmp_path)
         ("--config.audio.num_bands=3", "3"),
         ("--config.model.channels=18", "18"),
         ("--config.train.schedule=linear", "'linear'"),
-        ("--config.train.fsdp=2", "fsdp 2"),
+        ("--config.train.fsdp=3", "fsdp 3"),
         ("--config.data.targets=('piano',)", "'piano'"),
         ("--config.sampler.num_steps=0", "num_steps is 0"),
         ("--config.separation.step_frames=14", "cannot step"),
