@@ -40,7 +40,11 @@ def main(arguments: list[str]) -> None:
 
 
 def _demo(config, workdir: Path) -> None:
-    test_tracks = open_tracks(config, "test", workdir)
+    if config.data.root and not (Path(config.data.root) / "test").is_dir():
+        cli.say(f"{config.data.root} has no folder 'test'; the demo is the packaged excerpt alone")
+        test_tracks = []
+    else:
+        test_tracks = open_tracks(config, "test", workdir)
     clips = demo_clips(test_tracks, config.data.targets, config.demo.num_songs, config.demo.seconds)
     folder = workdir / "demo"
     results = run_demo(Separator.from_checkpoint(workdir), clips, folder, cli.say)

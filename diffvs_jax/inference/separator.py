@@ -94,6 +94,7 @@ class Separator:
         mixture = _checked(audio, sample_rate)
         sigmas = self.sigmas if sigmas is None else sigmas
         inside = files.resample(mixture, sample_rate, self._path.sample_rate)
+        inside = files.fit_length(inside, max(1, inside.shape[0]))  # a few samples may leave none at a lower rate
         groups = _channel_groups(mixture.shape[1], self._path.num_channels)
         total = len(groups) * chunking.num_chunks(inside.shape[0], self._plan)
         done = 0

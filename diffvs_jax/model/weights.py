@@ -70,7 +70,7 @@ def load(path: str | os.PathLike) -> Model:
     """
     folder = find(path).absolute()
     saved = _restore(folder, config=ocp.args.JsonRestore()).config
-    config = ConfigDict(_tuples(saved["config"]))
+    config = _to_config(saved)
     bands, targets = config.audio.num_bands, len(config.data.targets)
     stats = {"mixture": _array(bands), "targets": _array(targets, bands)}
     abstract = weights_item((abstract_params(config),) * saved["num_ema"], stats)
@@ -78,6 +78,11 @@ def load(path: str | os.PathLike) -> Model:
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract)
     weights = _restore(folder, weights=ocp.args.StandardRestore(like)).weights
     return Model(weights["ema"][0], weights["stats"], config, saved["step"])
+
+
+def load_config(folder: Path) -> ConfigDict:
+    """The config that a step or an export was trained with."""
+    return _to_config(_restore(folder.absolute(), config=ocp.args.JsonRestore()).config)
 
 
 def export(path: str | os.PathLike, model: Model) -> None:
@@ -126,6 +131,10 @@ def _holds_model(folder: Path) -> bool:
 def _restore(folder: Path, **items: Any) -> Any:
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         return checkpointer.restore(folder, args=ocp.args.Composite(**items))
+
+
+def _to_config(saved: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(_tuples(saved["config"]))
 
 
 def _array(*shape: int) -> jax.ShapeDtypeStruct:

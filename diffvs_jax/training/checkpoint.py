@@ -5,6 +5,7 @@ Items of a step: ``weights`` and ``config`` (all that separation reads, see ``mo
 beside and renames, so an interrupted save leaves the previous checkpoint as the newest.
 """
 
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from diffvs_jax.audio.representation import BandStats
+from diffvs_jax.errors import InputError
 from diffvs_jax.model import weights
 from diffvs_jax.training.state import TrainState
 
@@ -67,12 +69,25 @@ class RunCheckpoints:
         }
         for name, abstract in items.items():
             weights.check_shapes(folder / name, abstract)
+        _check_same_model(weights.load_config(folder), self._config, folder)
         args = {name: ocp.args.StandardRestore(abstract) for name, abstract in items.items()}
         saved = self._manager.restore(
             step, args=ocp.args.Composite(**args, data=grain.checkpoint.CheckpointRestore(batches))
         )
         ema, stats = tuple(saved.weights["ema"]), BandStats(**saved.weights["stats"])
         return TrainState(**saved.state, ema=ema), jax.device_get(stats)
+
+
+def _check_same_model(saved: ConfigDict, config: ConfigDict, folder: Path) -> None:
+    """Raises ``InputError`` when arrays would fit and yet mean something else."""
+    names = [*(f"audio.{key}" for key in config.audio), "edm.sigma_data", "model.head_dim", "data.targets"]
+    for name in names:
+        before, now = (operator.attrgetter(name)(each) for each in (saved, config))
+        if before != now:
+            raise InputError(
+                f"{folder}: was trained with {name} {before}, the config has {now}; "
+                "restore the value or choose a new workdir"
+            )
 
 
 def _state_item(state: TrainState) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def test_a_stereo_model_takes_three_channels_as_a_pair_and_one(stereo):
     assert_sums_back(stems, audio)
 
 
-@pytest.mark.parametrize(("rate", "num_samples"), [(11_025, 5001), (4000, 777), (44_100, 3)])
+@pytest.mark.parametrize(("rate", "num_samples"), [(11_025, 5001), (4000, 777), (44_100, 3), (44_100, 1)])
 def test_other_rates_come_back_at_their_rate_and_length(stereo, rate, num_samples):
     audio = music(num_samples)
     stems = stereo(audio, rate)

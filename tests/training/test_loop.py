@@ -105,6 +105,25 @@ def test_a_changed_model_does_not_go_on(copied_run, section, key, value, leaf):
 
 
 @pytest.mark.parametrize("spoiled", ["loss", "gradient_norm"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("audio.alpha", 0.5), ("audio.sample_rate", 16_000), ("data.targets", ("drums",))]
+)
+def test_arrays_that_fit_but_mean_something_else_do_not_go_on(copied_run, name, value):
+    config, workdir = copied_run
+    config.update_from_flattened_dict({name: value})
+    with pytest.raises(InputError, match=rf"{name} .* the config has .*{value if name != 'data.targets' else 'drums'}"):
+        go_on(config, workdir)
+
+
+def test_the_time_limit_saves_and_a_longer_one_goes_on(nano_config, musdb_folder, tmp_path):
+    nano_config.data.root = str(musdb_folder)
+    nano_config.train.max_minutes = 1e-9
+    for steps in (1, 2):  # the limit has always passed after one step
+        log = go_on(nano_config, tmp_path)[2]
+        assert saved_steps(tmp_path)[-1] == steps
+        assert f"stopped at step {steps} after train.max_minutes" in log[-1]
+
+
 def test_a_run_that_blows_up_stops_before_it_saves(copied_run, spoiled, monkeypatch):
     config, workdir = copied_run
     config.train.num_steps = 20
