@@ -1,4 +1,11 @@
-"""A small model in minutes on two CPU cores: 16 kHz mono, two-second chunks, procedural songs."""
+"""A small model in minutes on two CPU cores: 8 kHz mono, two-second chunks, procedural songs.
+
+What learns fastest is not what sounds best after a week. Against the paper's settings, on songs
+held out, in a few CPU minutes: amplitudes left alone (alpha 1) trained the loss that SDR measures;
+noise up to where the voice's loudest bins drown (they stand 20 standard deviations out when alpha
+is 1) made the high noise levels, which decide what is voice, worth training; and a sampler that
+stops at sigma_min 2 averages over the details that so small a model cannot know.
+"""
 
 from ml_collections import ConfigDict
 
@@ -9,35 +16,42 @@ def get_config() -> ConfigDict:
     c = get_base()
     c.name = "quickstart"
 
-    c.audio.sample_rate = 16_000
+    c.audio.sample_rate = 8000
     c.audio.num_channels = 1
-    c.audio.n_fft = 1024
+    c.audio.n_fft = 512
     c.audio.hop_length = 256
-    c.audio.num_frames = 128
-    c.audio.num_bands = 4
+    c.audio.num_frames = 64
+    c.audio.alpha = 1.0
+
+    c.edm.p_mean = 1.2
+    c.edm.p_std = 1.4
 
     c.model.channels = 32
-    c.model.channel_mult = (1, 2, 2)
+    c.model.channel_mult = (1, 1, 2)
     c.model.num_blocks = 1
-    c.model.attention_levels = (2,)
     c.model.num_heads = 4
     c.model.head_dim = 16
     c.model.ffn_multiplier = 2
     c.model.dtype = "float32"
     c.model.remat = "none"
 
-    c.sampler.sigma_max = 3.0
+    c.sampler.sigma_min = 2.0
+    c.sampler.sigma_max = 20.0
     c.sampler.unroll = False
-    c.separation.step_frames = 64
+    c.separation.step_frames = 48
 
-    c.data.stats_batches = 16
+    c.data.stats_batches = 32
     c.data.num_threads = 1
 
-    c.train.batch_size = 8
-    c.train.num_steps = 400
-    c.train.learning_rate = 1e-3
+    c.train.batch_size = 4
+    c.train.num_steps = 600
+    c.train.max_minutes = 7.0
+    c.train.learning_rate = 4e-3
     c.train.warmup_steps = 20
+    c.train.beta2 = 0.99
     c.train.ema_rates = (0.99,)
-    c.train.log_every_steps = 10
+    c.train.log_every_steps = 20
     c.train.checkpoint_every_steps = 100
+
+    c.demo.num_songs = 6
     return c
