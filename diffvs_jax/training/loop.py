@@ -89,10 +89,9 @@ def _measure(config: ConfigDict, tracks: Sequence[Track], log: Log) -> BandStats
     path = SignalPath.from_config(config)
     stats = measure_band_stats(_batches(config, tracks), config.data.stats_batches, path)
     seconds = config.data.stats_batches * config.train.batch_size * path.chunk_samples / path.sample_rate
-    log(
-        f"band statistics over {seconds:.0f} s of audio: mixture {np.round(stats.mixture, 3).tolist()}, "
-        f"targets {np.round(stats.targets, 3).tolist()}"
-    )
+    parts = {"mixture": stats.mixture, **dict(zip(config.data.targets, stats.targets, strict=True))}
+    shown = "; ".join(f"{name} {' '.join(f'{std:.3g}' for std in stds)}" for name, stds in parts.items())
+    log(f"standard deviation per band over {seconds:.0f} s of audio: {shown}")
     return stats
 
 
