@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ def run(main: Callable[[list[str]], None]) -> None:
 
     def guarded(argv: list[str]) -> None:
         absl.logging.set_verbosity(absl.logging.WARNING)  # orbax tells every step at INFO
+        _keep_freed_memory()
         try:
             main(argv[1:])
         except (InputError, FloatingPointError) as error:  # the second: a learning rate that was too high
@@ -42,19 +44,20 @@ def say(line: str) -> None:
 
 
 def announce_device() -> None:
-    """Prints which devices run the program, and prepares the process for them."""
+    """Prints which devices run the program."""
     devices = jax.devices()
     say(f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})")
-    if devices[0].platform == "cpu":
-        _keep_freed_memory()
 
 
 def _keep_freed_memory() -> None:
-    """Asks glibc not to return freed memory to the kernel; does nothing where it is not the C library.
+    """Asks glibc not to return freed memory to the kernel, where only a CPU can run the program.
 
     XLA allocates hundreds of megabytes per call on a CPU. Returned and fetched anew each time,
-    clearing their pages takes a fifth of a training step.
+    clearing their pages takes a fifth of a training step. Arenas are settled when threads start,
+    so this comes before JAX's backend does.
     """
+    if any(importlib.util.find_spec(plugin) for plugin in ("jax_plugins", "libtpu")):
+        return
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         for parameter, value in _MALLOC_SETTINGS:
