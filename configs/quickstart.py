@@ -1,10 +1,11 @@
 """A small model in minutes on two CPU cores: 8 kHz mono, two-second chunks, procedural songs.
 
-What learns fastest is not what sounds best after a week. Against the paper's settings, on songs
-held out, in a few CPU minutes: amplitudes left alone (alpha 1) trained the loss that SDR measures;
-noise up to where the voice's loudest bins drown (they stand 20 standard deviations out when alpha
-is 1) made the high noise levels, which decide what is voice, worth training; and a sampler that
-stops at sigma_min 2 averages over the details that so small a model cannot know.
+What learns fastest in minutes is not what sounds best after a week. Measured on songs held out,
+against the paper's settings: amplitudes left alone (alpha 1) train the very error that SDR measures.
+They are heavy-tailed, so the voice's loudest bins stand out of noise that would drown it otherwise;
+training must see more noise (p_mean 1.2), or the model learns to find the voice in the noisy target
+rather than in the mixture. And a sampler that stops at sigma_min 4 averages over the details that so
+small a model cannot know.
 """
 
 from ml_collections import ConfigDict
@@ -35,7 +36,7 @@ def get_config() -> ConfigDict:
     c.model.dtype = "float32"
     c.model.remat = "none"
 
-    c.sampler.sigma_min = 2.0
+    c.sampler.sigma_min = 4.0
     c.sampler.sigma_max = 20.0
     c.sampler.unroll = False
     c.separation.step_frames = 48
@@ -44,8 +45,8 @@ def get_config() -> ConfigDict:
     c.data.num_threads = 1
 
     c.train.batch_size = 4
-    c.train.num_steps = 600
-    c.train.max_minutes = 7.0
+    c.train.num_steps = 500
+    c.train.max_minutes = 6.0
     c.train.learning_rate = 4e-3
     c.train.warmup_steps = 20
     c.train.beta2 = 0.99
