@@ -53,7 +53,7 @@ def get_config() -> ConfigDict:
     c.sampler.s_t_min = 0.0  # churn only sigmas from here ... L
     c.sampler.s_t_max = 1e9  # ... to here. L
     c.sampler.s_noise = 1.0  # L
-    c.sampler.unroll = True  # False: scan over one network body, compiles in a tenth of the time. P
+    c.sampler.unroll = True  # False: scan over one network body, compiles several times faster. P
 
     c.separation = ConfigDict()
     c.separation.step_frames = 128  # frames between chunks of a long track. C

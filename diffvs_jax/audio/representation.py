@@ -215,8 +215,8 @@ def _band_std(features: jax.Array, stats: BandStats, path: SignalPath) -> tuple[
         targets = jnp.broadcast_to(rms, targets.shape)
     if path.band_norm == "chunk":  # the mixture's own loudness, which is known when separating, scales both
         chunk = jnp.sqrt(jnp.mean(jnp.square(features), axis=(1, 2, 4)))
-        chunk = jnp.maximum(chunk, _QUIETEST_BAND * mixture)
-        return chunk, chunk[:, None] * (targets / mixture)[None]
+        chunk = jnp.maximum(chunk, _QUIETEST_BAND * mixture[None])
+        return chunk, chunk[:, None] * (targets / mixture[None])[None]
     return mixture[None], targets[None]
 
 

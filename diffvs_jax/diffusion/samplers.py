@@ -56,7 +56,7 @@ def heun(
       noise: standard normal ``[B, ...]``, float32 or better; the state never leaves its type.
       sigmas: ``[N + 1]`` falling noise levels, the last of them zero.
       unroll: copy the network into the program 2 N - 1 times (the compiler may fuse across
-        evaluations), or scan over one copy (compiles in a tenth of the time, same result).
+        evaluations), or scan over one copy (compiles several times faster, same result).
       churn: noise to add on the way; needs ``key`` when ``s_churn`` is positive.
       key: randomness for ``churn``.
 
