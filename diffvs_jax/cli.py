@@ -31,6 +31,8 @@ def run(main: Callable[[list[str]], None]) -> None:
             main(argv[1:])
         except (InputError, FloatingPointError) as error:  # the second: a learning rate that was too high
             _fail(str(error))
+        except OSError as error:  # a folder that cannot be written, a full disk
+            _fail(f"{error.filename or ''}: {error.strerror or error}")
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
@@ -102,7 +104,9 @@ def _parse_flags(argv: list[str]) -> list[str]:
         _fail(f"{error} (--help lists the flags)")
     except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError, SyntaxError) as error:
         reason = error.args[0] if isinstance(error, KeyError) else error
-        _fail(f"config: {reason}")  # a config file or an override that is wrong
+        _fail(
+            "config: " + str(reason).replace("\\n", " ").replace("\\'", "'").strip("\"'")
+        )  # a config file or an override that is wrong
 
 
 def _fail(message: str) -> NoReturn:

@@ -28,13 +28,12 @@ def main(arguments: list[str]) -> None:
     twice = [name for name, count in Counter(song.stem for song in songs).items() if count > 1]
     if twice:
         raise InputError(f"two songs are named '{twice[0]}' and would overwrite each other; separate them in two runs")
-    loaded = {song: files.load(song) for song in songs[:1]}  # a wrong path fails before the model loads
-    for song in songs[1:]:
-        files.info(song)
+    for song in songs:
+        files.load(song)  # what is wrong with any of them is told before the first is separated
     cli.announce_device()
     separator = Separator.from_checkpoint(_CHECKPOINT.value, seed=_SEED.value)
     for song in songs:
-        audio, rate = loaded.pop(song) if song in loaded else files.load(song)
+        audio, rate = files.load(song)
         with cli.progress(song.stem, "chunk") as progress:
             stems = separator(audio, rate, progress=progress)
         for name, stem in stems.items():

@@ -11,9 +11,11 @@ from absl import flags
 from ml_collections import config_flags
 
 from diffvs_jax import cli
+from diffvs_jax.data.datasets import Track
 from diffvs_jax.data.source import open_tracks
 from diffvs_jax.evaluation.demo import demo_clips, run_demo
 from diffvs_jax.inference.separator import Separator, separation_plan
+from diffvs_jax.training.check import check_config
 from diffvs_jax.training.loop import train
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.", lock_config=True)
@@ -26,6 +28,7 @@ def main(arguments: list[str]) -> None:
     cli.no_arguments(arguments)
     config = _CONFIG.value
     workdir = cli.output_folder("workdir", _WORKDIR.value or f"runs/{config.name}")
+    check_config(config)
     separation_plan(config)  # what is wrong there would come out at the end
     cli.announce_device()
     cli.say(f"workdir: {workdir}")
@@ -33,18 +36,24 @@ def main(arguments: list[str]) -> None:
         cli.say(f"songs: procedural, rendered once into {workdir / 'songs'}")
     with cli.progress("rendering songs", "song") as progress:
         tracks = open_tracks(config, "train", workdir, progress)
+    test_tracks = _test_tracks(config, workdir)
     cli.say(f"training songs: {len(tracks)}, {sum(track.seconds for track in tracks) / 3600:.2f} hours")
     train(config, workdir, tracks, cli.say)
     if config.demo.num_songs > 0:
-        _demo(config, workdir)
+        _demo(config, workdir, test_tracks)
 
 
-def _demo(config, workdir: Path) -> None:
+def _test_tracks(config, workdir: Path) -> list[Track]:
+    """What the demo scores, opened before training so that nothing is wrong with it afterwards."""
+    if config.demo.num_songs == 0:
+        return []
     if config.data.root and not (Path(config.data.root) / "test").is_dir():
         cli.say(f"{config.data.root} has no folder 'test'; the demo is the packaged excerpt alone")
-        test_tracks = []
-    else:
-        test_tracks = open_tracks(config, "test", workdir)
+        return []
+    return open_tracks(config, "test", workdir)
+
+
+def _demo(config, workdir: Path, test_tracks: list[Track]) -> None:
     clips = demo_clips(test_tracks, config.data.targets, config.demo.num_songs, config.demo.seconds)
     folder = workdir / "demo"
     results = run_demo(Separator.from_checkpoint(workdir), clips, folder, cli.say)

@@ -185,7 +185,8 @@ def make_program(config: Any) -> Callable[..., jax.Array]:
         condition, context = encode_mixture(mixture, stats, path)
         noise = frame_noise(key, first_frames, (path.num_frames, path.band_bins, network.out_channels))
         denoise = make_denoiser(network, params, condition, config.edm.sigma_data)
-        sample = heun(denoise, noise, sigmas, unroll=sampler.unroll, churn=churn, key=key)
+        churn_key = jax.random.fold_in(key, np.uint32(2**32 - 1))  # no frame has this number
+        sample = heun(denoise, noise, sigmas, unroll=sampler.unroll, churn=churn, key=churn_key)
         return decode(sample, context, path)
 
     return program

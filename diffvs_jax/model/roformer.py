@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from diffvs_jax.errors import InputError
 from diffvs_jax.model.layers import NEAR_ZERO, xavier
 
 ROTARY_THETA = 10_000.0
@@ -60,6 +61,8 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array, implementation: str) -> jax
     if implementation == "auto":
         half = q.dtype in (jnp.bfloat16, jnp.float16)
         implementation = "cudnn" if half and jax.default_backend() == "gpu" else "xla"
+    if implementation == "cudnn" and jax.default_backend() != "gpu":
+        raise InputError(f"model.attention 'cudnn' needs a GPU, this is a {jax.default_backend()}; choose 'auto'")
     q_BLHD, k_BLHD, v_BLHD = (part.reshape(-1, *part.shape[-3:]) for part in (q, k, v))
     kind: Literal["cudnn", "xla"] = "cudnn" if implementation == "cudnn" else "xla"
     return jax.nn.dot_product_attention(q_BLHD, k_BLHD, v_BLHD, implementation=kind).reshape(q.shape)

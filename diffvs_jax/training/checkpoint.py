@@ -69,7 +69,7 @@ class RunCheckpoints:
         }
         for name, abstract in items.items():
             weights.check_shapes(folder / name, abstract)
-        _check_same_model(weights.load_config(folder), self._config, folder)
+        _check_same_run(weights.load_config(folder), self._config, folder)
         args = {name: ocp.args.StandardRestore(abstract) for name, abstract in items.items()}
         saved = self._manager.restore(
             step, args=ocp.args.Composite(**args, data=grain.checkpoint.CheckpointRestore(batches))
@@ -78,10 +78,11 @@ class RunCheckpoints:
         return TrainState(**saved.state, ema=ema), jax.device_get(stats)
 
 
-def _check_same_model(saved: ConfigDict, config: ConfigDict, folder: Path) -> None:
+def _check_same_run(saved: ConfigDict, config: ConfigDict, folder: Path) -> None:
     """Raises ``InputError`` when arrays would fit and yet mean something else."""
-    names = [*(f"audio.{key}" for key in config.audio), "edm.sigma_data", "model.head_dim", "data.targets"]
-    for name in names:
+    # The position in the data is counted in batches, by worker.
+    names = ("edm.sigma_data", "model.head_dim", "data.targets", "data.num_workers", "train.batch_size")
+    for name in (*(f"audio.{key}" for key in config.audio), *names):
         before, now = (operator.attrgetter(name)(each) for each in (saved, config))
         if before != now:
             raise InputError(

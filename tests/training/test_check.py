@@ -1,0 +1,32 @@
+import pytest
+
+from diffvs_jax.errors import InputError
+from diffvs_jax.training.check import check_config
+
+
+def test_the_nano_config_has_no_mistake(nano_config):
+    check_config(nano_config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("audio.num_bands", 0),
+        ("audio.hop_length", 0),
+        ("model.num_heads", 0),
+        ("model.channels", 33),
+        ("model.attention", "cudnn"),
+        ("separation.batch_size", 0),
+        ("data.stats_batches", 0),
+        ("data.gain_range", (0.5,)),
+        ("data.targets", ()),
+        ("train.log_every_steps", 0),
+        ("train.ema_rates", ()),
+        ("train.schedule", "linear"),
+        ("train.batch_size", 3),
+    ],
+)
+def test_a_mistake_is_named_with_its_value(nano_config, name, value):
+    nano_config.update_from_flattened_dict({name: value})
+    with pytest.raises(InputError, match=name.split(".")[1] if name != "data.targets" else name):
+        check_config(nano_config)
