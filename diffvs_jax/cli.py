@@ -104,9 +104,8 @@ def _parse_flags(argv: list[str]) -> list[str]:
         _fail(f"{error} (--help lists the flags)")
     except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError, SyntaxError) as error:
         reason = error.args[0] if isinstance(error, KeyError) else error
-        _fail(
-            "config: " + str(reason).replace("\\n", " ").replace("\\'", "'").strip("\"'")
-        )  # a config file or an override that is wrong
+        plain = str(reason).replace("\\n", " ").replace("\\", "").replace("'", "").strip('"')  # it is quoted twice
+        _fail(f"config: {plain}")  # a config file or an override that is wrong
 
 
 def _fail(message: str) -> NoReturn:
