@@ -11,6 +11,7 @@ def get_config() -> ConfigDict:
     c = ConfigDict()
     c.name = "base"  # the default workdir is runs/NAME
     c.seed = 0
+    c.compilation_cache = True  # keep compiled programs in ~/.cache/diffvs_jax, for the next run
 
     c.audio = ConfigDict()
     c.audio.sample_rate = 44_100  # Hz; files of any other rate are resampled in and back out. C
@@ -35,30 +36,41 @@ def get_config() -> ConfigDict:
     c.model.channels = 128
     c.model.channel_mult = (1, 2, 2, 2)  # width per level; each level halves the frequency axis
     c.model.num_blocks = 3  # per encoder level; the decoder has one more
-    c.model.attention_levels = (2,)  # dual-path RoFormers: here and in the bottleneck
+    c.model.attention_levels = (2,)  # here and in the first block of the bottleneck
+    c.model.attention = "dual_path"  # RoFormers along time, then frequency; or "pixel", DDPM++'s. P
+    c.model.attention_backend = "auto"  # "xla", "cudnn" (GPU, bf16), or "auto": cudnn where it runs
     c.model.num_heads = 8
     c.model.head_dim = 32
     c.model.ffn_multiplier = 4
+    c.model.resampling = "frequency"  # time keeps its frames; or "both", as in DDPM++. P
+    c.model.embedding = "positional"  # of the noise level: sinusoids; or "fourier", random features. P
+    c.model.fourier_scale = 16.0  # of those random features. L
+    c.model.stem_size = 3  # kernel of the first and last convolution. L
     c.model.dropout = 0.0  # 0 ... 0.13. L
-    c.model.attention = "auto"  # "xla", "cudnn" (GPU, bf16), or "auto": cudnn where it runs
-    c.model.dtype = "bfloat16"  # activations; parameters and optimiser state are float32. C
-    c.model.remat = "block"  # "block": recompute blocks in the backward pass, or "none". C
+    c.model.dtype = "auto"  # of activations: "bfloat16", "float32", or "auto": bfloat16, but float32 on a CPU;
+    # parameters, optimiser state, norms, softmax, rotary embedding and sampler are float32 always. C
+    c.model.remat = "block"  # recompute in the backward pass: "block" all but blocks' inputs, "selective" all but
+    # the outputs of convolutions and dense layers, "none" nothing. C
 
     c.sampler = ConfigDict()
+    c.sampler.name = "heun"  # P; or "stochastic_heun", "euler", "dpmpp_2m"
     c.sampler.num_steps = 7  # P
     c.sampler.sigma_min = 0.002  # L
     c.sampler.sigma_max = 80.0  # L
     c.sampler.rho = 7.0  # L; the paper tunes it
-    c.sampler.s_churn = 0.0  # above 0: the stochastic sampler. L
-    c.sampler.s_t_min = 0.0  # churn only sigmas from here ... L
+    c.sampler.num_samples = 1  # seeded samples whose mean is the estimate. C
+    c.sampler.s_churn = 0.0  # of stochastic_heun: noise added over all steps. L
+    c.sampler.s_t_min = 0.0  # ... in steps with sigma from here. L
     c.sampler.s_t_max = 1e9  # ... to here. L
-    c.sampler.s_noise = 1.0  # L
-    c.sampler.unroll = True  # False: scan over one network body, compiles several times faster. P
+    c.sampler.s_noise = 1.0  # ... times this. L
+    c.sampler.loop = "auto"  # "unrolled": all steps in one program, P; "scanned": over one network body, which
+    # compiles several times faster; "auto": scanned on a CPU, else unrolled
 
     c.separation = ConfigDict()
     c.separation.step_frames = 128  # frames between chunks of a long track. C
     c.separation.taper_frames = 2  # frames dropped at each chunk edge. C
     c.separation.batch_size = 4  # chunks per call of the compiled program. C
+    c.separation.sum_to_mixture = False  # spread what targets that are the whole music lack of it evenly over them
 
     c.data = ConfigDict()
     c.data.root = ""  # folder in MUSDB18-HQ's layout; empty: procedural songs

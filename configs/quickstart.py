@@ -38,7 +38,6 @@ def get_config() -> ConfigDict:
 
     c.sampler.sigma_min = 4.0
     c.sampler.sigma_max = 20.0
-    c.sampler.unroll = False
     c.separation.step_frames = 48
 
     c.data.stats_batches = 32

@@ -5,7 +5,7 @@ import ctypes
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -72,6 +72,17 @@ def no_arguments(arguments: list[str]) -> None:
         raise InputError(f"argument '{arguments[0]}' is not a flag; flags start with --")
 
 
+def positive_numbers(flag: str, values: Sequence[str], kind: type = int) -> list:
+    """The numbers of a flag that lists them, ``--flag=1,2,4``."""
+    try:
+        numbers = [kind(value) for value in values]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(number > 0 for number in numbers):
+        raise InputError(f"--{flag}={','.join(values)}: give numbers above zero, such as --{flag}=1,2,4")
+    return numbers
+
+
 def output_folder(flag: str, path: str | os.PathLike) -> Path:
     """The folder a flag names, which need not exist yet; ``InputError`` when it is a file."""
     if Path(path).exists() and not Path(path).is_dir():
@@ -94,7 +105,8 @@ def progress(description: str, unit: str) -> Iterator[Callable[[int, int], None]
 def _parse_flags(argv: list[str]) -> list[str]:
     for argument in argv:
         if argument.startswith("--config="):  # configs import each other as configs.NAME, from wherever they are
-            sys.path.append(str(Path(argument.removeprefix("--config=").split(":")[0]).resolve().parent.parent))
+            path = Path(argument.removeprefix("--config=").split(":")[0]).resolve()
+            sys.path += [str(folder.parent) for folder in path.parents if folder.name == "configs"]
     try:
         arguments = flags.FLAGS(argv)
         if "config" in flags.FLAGS:

@@ -11,6 +11,7 @@ from absl import flags
 
 from diffvs_jax import cli
 from diffvs_jax.audio import files
+from diffvs_jax.compilation import use_cache
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.separator import Separator
 
@@ -32,6 +33,8 @@ def main(arguments: list[str]) -> None:
         files.load(song)  # what is wrong with any of them is told before the first is separated
     cli.announce_device()
     separator = Separator.from_checkpoint(_CHECKPOINT.value, seed=_SEED.value)
+    use_cache(separator.config.compilation_cache)
+    cli.say(f"separation program compiled in {separator.compile()}")
     for song in songs:
         audio, rate = files.load(song)
         with cli.progress(song.stem, "chunk") as progress:

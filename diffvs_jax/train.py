@@ -1,7 +1,7 @@
 """Trains a model: ``python -m diffvs_jax.train --config=configs/base.py --workdir=runs/base``.
 
 Run again, it goes on from the newest checkpoint. Every config key can be overridden:
-``--config.train.batch_size=8``.
+``--config.train.batch_size=8``. With ``--dry_run`` it prints what the config costs and stops.
 """
 
 import json
@@ -11,15 +11,19 @@ from absl import flags
 from ml_collections import config_flags
 
 from diffvs_jax import cli
+from diffvs_jax.compilation import use_cache
 from diffvs_jax.data.datasets import Track
 from diffvs_jax.data.source import open_tracks
 from diffvs_jax.evaluation.demo import demo_clips, run_demo
 from diffvs_jax.inference.separator import Separator, separation_plan
+from diffvs_jax.profiling.dry_run import print_costs
 from diffvs_jax.training.check import check_config
 from diffvs_jax.training.loop import train
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where the run is kept; default runs/NAME.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what the config costs (parameters, FLOPs, memory) and stop.")
+_BATCH_SIZES = flags.DEFINE_list("dry_run_batch_sizes", ["1", "8"], "Batch sizes to print the memory of.")
 flags.mark_flag_as_required("config")
 
 
@@ -30,7 +34,11 @@ def main(arguments: list[str]) -> None:
     workdir = cli.output_folder("workdir", _WORKDIR.value or f"runs/{config.name}")
     check_config(config)
     separation_plan(config)  # what is wrong there would come out at the end
+    use_cache(config.compilation_cache)
     cli.announce_device()
+    if _DRY_RUN.value:
+        print_costs(config, cli.positive_numbers("dry_run_batch_sizes", _BATCH_SIZES.value), cli.say)
+        return
     cli.say(f"workdir: {workdir}")
     if not config.data.root:
         cli.say(f"songs: procedural, rendered once into {workdir / 'songs'}")

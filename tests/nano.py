@@ -27,7 +27,6 @@ def get_config() -> ConfigDict:
 
     c.sampler.num_steps = 3
     c.sampler.sigma_max = 3.0
-    c.sampler.unroll = False
     c.separation.step_frames = 8
 
     c.data.num_threads = 1
@@ -49,3 +48,19 @@ def get_config() -> ConfigDict:
     c.demo.num_songs = 1
     c.demo.seconds = 1.0
     return c
+
+
+def leaves(config, prefix=""):
+    """Pairs ("section.key", value) of a config."""
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def at_nano_size(config):
+    """The nano config with every key that ``config`` has otherwise than the paper."""
+    nano, paper = get_config(), dict(leaves(get_base()))
+    nano.update_from_flattened_dict({key: value for key, value in leaves(config) if value != paper[key]})
+    return nano

@@ -5,18 +5,18 @@ import importlib
 from pathlib import Path
 
 import pytest
-from ml_collections import ConfigDict
 
 from configs import base
 from diffvs_jax.audio.representation import SignalPath
 from diffvs_jax.inference.separator import separation_plan
 from diffvs_jax.model.denoiser import abstract_params
 from diffvs_jax.training.optimizer import learning_rate
+from tests.nano import leaves
 
 HOUSE = Path(__file__).parent.parent
 SOURCES = sorted((HOUSE / "diffvs_jax").rglob("*.py"))
-CONFIGS = sorted((HOUSE / "configs").glob("*.py"))
-COMMANDS = {"train", "separate", "evaluate", "export"}
+CONFIGS = sorted((HOUSE / "configs").rglob("*.py"))
+COMMANDS = {"train", "separate", "evaluate", "export", "benchmark"}
 
 # What each room may import besides itself and errors.py; "audio.files" opens that one module.
 MAY_IMPORT = {
@@ -25,11 +25,14 @@ MAY_IMPORT = {
     "metrics": set(),
     "model": {"diffusion"},
     "data": {"audio.files"},
-    "training": {"model", "diffusion", "audio", "data"},
-    "inference": {"model", "diffusion", "audio"},
-    "evaluation": {"inference", "metrics", "data", "audio"},
+    "training": {"model", "diffusion", "audio", "data", "compilation"},
+    "inference": {"model", "diffusion", "audio", "compilation"},
+    "evaluation": {"inference", "model", "diffusion", "metrics", "data", "audio", "table"},
+    "profiling": {"inference", "model", "diffusion", "audio", "compilation", "table"},
     "cli": set(),
+    "compilation": set(),
     "errors": set(),
+    "table": set(),
     "__init__": {"inference"},
 }
 FLAX = {"flax"}
@@ -97,20 +100,12 @@ def test_configs_import_ml_collections_and_each_other_alone(path):
     assert {name.split(".")[0] for name in imports(path)} <= {"ml_collections", "configs"}
 
 
-def leaves(config, prefix=""):
-    for key, value in config.items():
-        if isinstance(value, ConfigDict):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
 # Names that a section goes by where it is not written as "config.SECTION".
 ALIASES = {
     "": {"config", "_config"},
     "audio": {"path", "_path", "self"},  # representation.SignalPath has a field for each key
     "model": {"settings", "s", "self"},  # unet.UNetSettings has a field for each key
-    "sampler": {"sampler"},
+    "sampler": {"sampler", "s"},
     "data": {"config"},  # pipeline.py is given the section alone
     "data.synthetic": {"songs"},
 }
@@ -134,8 +129,13 @@ def test_every_config_key_is_read():
         assert any((name, leaf) in reads for name in names), f"nothing reads {key}"
 
 
+def config_name(path):
+    """Such as "ablations.alpha_1"."""
+    return ".".join(path.relative_to(HOUSE / "configs").with_suffix("").parts)
+
+
 def every_config(test):
-    return pytest.mark.parametrize("name", [path.stem for path in CONFIGS if path.stem != "__init__"])(test)
+    return pytest.mark.parametrize("name", [config_name(path) for path in CONFIGS])(test)
 
 
 @every_config
@@ -150,7 +150,7 @@ def test_a_config_has_the_keys_and_types_of_base(name):
 @every_config
 def test_a_config_builds(name):
     config = importlib.import_module(f"configs.{name}").get_config()
-    assert config.name == name
+    assert config.name == name.split(".")[-1]
     path = SignalPath.from_config(config)
     separation_plan(config)
     learning_rate(config.train)

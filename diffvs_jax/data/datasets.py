@@ -115,8 +115,9 @@ def require_targets(tracks: Sequence[Track], targets: Sequence[str]) -> None:
     """
     if not targets or len(set(targets)) != len(targets):
         raise InputError(f"targets are {tuple(targets)}; name at least one stem, each of them once")
-    if "instrumental" in targets:
-        raise InputError("target 'instrumental' is the name of what is left of the mixture; rename that stem's files")
+    for taken in ("instrumental", "rest"):
+        if taken in targets:
+            raise InputError(f"target '{taken}' is the name of what is left of the mixture; rename that stem's files")
     for track in tracks:
         missing = [target for target in targets if target not in track.stems]
         if missing:

@@ -3,28 +3,19 @@
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from diffvs_jax.audio import files
 from diffvs_jax.data.datasets import Track
-from diffvs_jax.evaluation.scoring import load_references, table
+from diffvs_jax.evaluation.scoring import Clip, load_clip
 from diffvs_jax.evaluation.spectrogram import save_spectrograms
 from diffvs_jax.inference.separator import INSTRUMENTAL, Separator
 from diffvs_jax.metrics.sdr import usdr
+from diffvs_jax.table import table
 
 EXCERPT = "excerpt"
-
-
-class Clip(NamedTuple):
-    """A scored piece of music: ``mixture [samples, channels]`` and its true stems by name."""
-
-    group: str  # rows of the table
-    mixture: np.ndarray
-    truth: dict[str, np.ndarray]
-    sample_rate: int
 
 
 def excerpt() -> tuple[dict[str, np.ndarray], int]:
@@ -43,12 +34,7 @@ def excerpt() -> tuple[dict[str, np.ndarray], int]:
 
 def demo_clips(tracks: Sequence[Track], targets: Sequence[str], num_songs: int, seconds: float) -> list[Clip]:
     """The middle of the first ``num_songs`` tracks, and the packaged excerpt when vocals are a target."""
-    clips = []
-    for track in tracks[:num_songs]:
-        mixture, truth, rate = load_references(track, targets)
-        start = max(0, (mixture.shape[0] - round(seconds * rate)) // 2)
-        part = slice(start, start + round(seconds * rate))
-        clips.append(Clip("test songs", mixture[part], {name: stem[part] for name, stem in truth.items()}, rate))
+    clips = [load_clip(track, targets, seconds) for track in tracks[:num_songs]]
     if "vocals" in targets:
         stems, rate = excerpt()
         clips.append(Clip(EXCERPT, stems["vocals"] + stems[INSTRUMENTAL], stems, rate))
@@ -76,8 +62,9 @@ def run_demo(
             if target in clip.truth:
                 estimates = (clip.mixture, single[target], full[target])
                 row = [usdr(clip.truth[target], estimate) for estimate in estimates]
-                scores.setdefault((clip.group, target), []).append(row)
-        if clip.group == EXCERPT:
+                group = EXCERPT if clip.name == EXCERPT else "test songs"
+                scores.setdefault((group, target), []).append(row)
+        if clip.name == EXCERPT:
             _write_excerpt(clip, full, folder)
     results = [
         {

@@ -5,25 +5,43 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffvs_jax.audio import files
 from diffvs_jax.data.datasets import Track
 from diffvs_jax.errors import InputError
-from diffvs_jax.inference.separator import INSTRUMENTAL
+from diffvs_jax.inference.separator import INSTRUMENTAL, VOCALS, add_remainder
 from diffvs_jax.metrics import sdr
 
 Stems = Mapping[str, np.ndarray]
 Row = dict[str, Any]
 
 
+class Clip(NamedTuple):
+    """Scored music: ``mixture [samples, channels]`` and its true stems by name."""
+
+    name: str
+    mixture: np.ndarray
+    truth: dict[str, np.ndarray]
+    sample_rate: int
+
+
+def load_clip(track: Track, targets: Sequence[str], seconds: float = 0.0) -> Clip:
+    """The middle ``seconds`` of a track with its references, or all of it for 0 (see ``load_references``)."""
+    mixture, truth, rate = load_references(track, targets)
+    length = round(seconds * rate) if seconds else mixture.shape[0]
+    start = max(0, (mixture.shape[0] - length) // 2)
+    part = slice(start, start + length)
+    return Clip(track.name, mixture[part], {name: stem[part] for name, stem in truth.items()}, rate)
+
+
 def load_references(track: Track, targets: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
     """A track's mixture, its true stems, and its rate in Hz.
 
-    The stems are the targets and "instrumental", the mixture minus them. The mixture is the
-    data set's own file where there is one, else the sum of the stems.
+    The stems are the targets and what is left, named as ``Separator`` names it. The mixture is
+    the data set's own file where there is one, else the sum of the stems.
 
     Raises:
       InputError: a target is missing, or stems differ in rate, channels or length.
@@ -38,21 +56,37 @@ def load_references(track: Track, targets: Sequence[str]) -> tuple[np.ndarray, d
     missing = [name for name in targets if name not in stems]
     if missing:
         raise InputError(f"{track.name}: has no stem '{missing[0]}' (it has {', '.join(stems)})")
-    truth = {name: stems[name][0] for name in targets}
-    truth[INSTRUMENTAL] = total - np.sum(list(truth.values()), axis=0)
+    truth = add_remainder(total, {name: stems[name][0] for name in targets})
     return total, truth, loaded[0][1]
 
 
 def score(name: str, references: Stems, estimates: Stems, sample_rate: int) -> Row:
     """One row: cSDR, uSDR and SI-SDR of every stem, in dB (see ``metrics.sdr``)."""
     row: Row = {"track": name}
-    true, estimated = (np.stack([stems[stem] for stem in references]) for stems in (references, estimates))
-    for stem, value in zip(references, sdr.csdr(true, estimated, sample_rate), strict=True):
-        row[f"csdr_{stem}"] = float(value)
+    csdr = dict.fromkeys(references, float("nan"))
+    for group in _scored_together(references):
+        true, estimated = (np.stack([stems[stem] for stem in group]) for stems in (references, estimates))
+        csdr.update(zip(group, sdr.csdr(true, estimated, sample_rate).tolist(), strict=True))
+    row.update({f"csdr_{stem}": value for stem, value in csdr.items()})
     for stem, reference in references.items():
         row[f"usdr_{stem}"] = sdr.usdr(reference, estimates[stem])
         row[f"sisdr_{stem}"] = sdr.si_sdr(reference, estimates[stem])
     return row
+
+
+def _scored_together(references: Stems) -> list[list[str]]:
+    """Groups of stems whose silences drop a second from all their scores, as museval's do.
+
+    One target goes with the rest of its mixture. Of several, the vocals go with the instrumental,
+    and then all targets together, whose score for the vocals is the one that counts. A target
+    that is silent in the whole track would drop every second of it: it has no score, and is left
+    out of the group.
+    """
+    if len(references) <= 2:
+        return [list(references)]
+    overlapping = [[VOCALS, INSTRUMENTAL]] if INSTRUMENTAL in references else []
+    heard = [stem for stem, audio in references.items() if stem != INSTRUMENTAL and np.any(audio)]
+    return [*overlapping, *([heard] if heard else [])]
 
 
 def summarize(rows: Sequence[Row]) -> dict[str, float]:
@@ -74,26 +108,18 @@ def write_scores(folder: str | os.PathLike, rows: Sequence[Row], about: Mapping[
     folder.mkdir(parents=True, exist_ok=True)
     content = {**about, "summary": summarize(rows), "tracks": list(rows)}
     _replace(folder / "scores.json", json.dumps(_finite(content), indent=2) + "\n")
-    unfinished = folder / ".scores.csv.part"
+    write_table(folder / "scores.csv", rows)
+
+
+def write_table(path: Path, rows: Sequence[Row]) -> None:
+    """Rows of one form as CSV; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
     with unfinished.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    unfinished.replace(folder / "scores.csv")
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Plain text table; numbers with two decimals, first column to the left."""
-    cells = [[f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in [list(header), *cells]) for column in range(len(header))]
-    lines = []
-    for row in [list(header), ["-" * width for width in widths], *cells]:
-        first, *others = (
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join([first, *others]))
-    return "\n".join(lines)
+    unfinished.replace(path)
 
 
 def _replace(path: Path, text: str) -> None:

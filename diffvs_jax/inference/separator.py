@@ -7,7 +7,7 @@ happens on the host, so device memory does not grow with it.
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -15,13 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from diffvs_jax.audio import chunking, files
-from diffvs_jax.audio.representation import BandStats, SignalPath, decode, encode_mixture
-from diffvs_jax.diffusion.samplers import Churn, heun, sigma_grid
+from diffvs_jax.audio.representation import BandStats, SignalPath
+from diffvs_jax.compilation import Compiled, compile_program
+from diffvs_jax.diffusion.samplers import sigma_grid
 from diffvs_jax.errors import InputError
+from diffvs_jax.inference.program import make_program, sampler_settings
 from diffvs_jax.model import weights
-from diffvs_jax.model.denoiser import Params, build_network, make_denoiser
+from diffvs_jax.model.denoiser import Params
 
-INSTRUMENTAL = "instrumental"  # mixture minus all targets
+VOCALS = "vocals"
+INSTRUMENTAL = "instrumental"  # mixture minus vocals
+REST = "rest"  # mixture minus all targets, where vocals are none of them
 Progress = Callable[[int, int], None]
 
 
@@ -56,6 +60,7 @@ class Separator:
         self._stats = jax.device_put(stats)
         self._key = jax.random.key(seed)
         self._program = jax.jit(make_program(config))
+        self._compiled: dict[tuple[int, int], Compiled] = {}
 
     @classmethod
     def from_checkpoint(cls, path: str | os.PathLike, *, seed: int = 0) -> "Separator":
@@ -85,8 +90,9 @@ class Separator:
           progress: called with (chunks done, chunks in all).
 
         Returns:
-          A float32 array like ``audio`` for every target, and "instrumental": the mixture minus
-          all targets, so that everything sums back to the mixture. Nothing is rescaled.
+          A float32 array like ``audio`` for every target, and one for what is left: "instrumental",
+          the mixture minus vocals, or "rest", the mixture minus all targets, where vocals are none of
+          them. Nothing is rescaled.
 
         Raises:
           InputError: no samples, samples that are not finite, or an impossible rate.
@@ -111,10 +117,24 @@ class Separator:
         for name, stem in zip(self.targets, estimate, strict=True):
             stem = files.resample(stem, self._path.sample_rate, sample_rate)
             stems[name] = files.fit_length(stem, mixture.shape[0]).reshape(audio.shape)
-        instrumental = mixture.reshape(audio.shape)
-        for stem in stems.values():
-            instrumental = instrumental - stem
-        return {**stems, INSTRUMENTAL: instrumental}
+        mixture = mixture.reshape(audio.shape)
+        if self.config.separation.sum_to_mixture:
+            lacking = (mixture - np.sum(list(stems.values()), axis=0)) / np.float32(len(stems))
+            stems = {name: stem + lacking for name, stem in stems.items()}
+        return add_remainder(mixture, stems)
+
+    def compile(self, num_steps: int | None = None) -> Compiled:
+        """Compiles the program for so many steps (the config's by default), and says how long that took.
+
+        Otherwise the first chunk does. A program compiled before is not compiled again.
+        """
+        num_sigmas = len(self.sigmas) if num_steps is None else num_steps + 1
+        return self._compile(self.config.separation.batch_size, num_sigmas)
+
+    @property
+    def num_compiled(self) -> int:
+        """Programs compiled so far."""
+        return len(self._compiled)
 
     def chunks(self, mixture_BNA: np.ndarray, first_frames: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
         """Runs the compiled program on chunks of the model's own rate, channels and length.
@@ -129,8 +149,22 @@ class Separator:
           ``[B, S, chunk_samples, channels]``.
         """
         grid = jnp.asarray(sigmas, jnp.float32)
-        result = self._program(self._params, self._stats, mixture_BNA, first_frames, grid, self._key)
-        return np.asarray(result)
+        program = self._compile(len(mixture_BNA), len(grid)).program
+        frames = np.asarray(first_frames, np.int32)
+        return np.asarray(program(self._params, self._stats, mixture_BNA, frames, grid, self._key))
+
+    def _compile(self, batch_size: int, num_sigmas: int) -> Compiled:
+        shape = (batch_size, num_sigmas)
+        if shape not in self._compiled:
+            mixture = jax.ShapeDtypeStruct((batch_size, self._path.chunk_samples, self._path.num_channels), np.float32)
+            frames, grid = (
+                jax.ShapeDtypeStruct((batch_size,), np.int32),
+                jax.ShapeDtypeStruct((num_sigmas,), np.float32),
+            )
+            self._compiled[shape] = compile_program(
+                self._program, self._params, self._stats, mixture, frames, grid, self._key
+            )
+        return self._compiled[shape]
 
     def _separate_group(self, mixture: np.ndarray, sigmas: np.ndarray, advance: Callable[[int], None]) -> np.ndarray:
         """Channels the model sees together, ``[samples, channels]`` to ``[S, samples, channels]``."""
@@ -152,10 +186,20 @@ class Separator:
                 fill = size - len(batch)  # one program of one shape: the last batch is filled up
                 padded = np.pad(chunks, ((0, fill), (0, 0), (0, 0)))
                 first_frames = np.pad(indices * self.config.separation.step_frames, (0, fill))
-                result = self.chunks(padded, first_frames.astype(np.int32), sigmas)
+                result = self.chunks(padded, first_frames, sigmas)
                 estimates[heard] = result[: len(batch)][heard]
             yield from estimates
             advance(len(batch))
+
+
+def add_remainder(mixture: np.ndarray, stems: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Stems and what is left of the mixture: "instrumental" without vocals, or "rest" without all of them."""
+    if VOCALS in stems:
+        return {**stems, INSTRUMENTAL: mixture - stems[VOCALS]}
+    rest = mixture
+    for stem in stems.values():
+        rest = rest - stem
+    return {**stems, REST: rest}
 
 
 def separation_plan(config: Any) -> tuple[np.ndarray, chunking.ChunkPlan]:
@@ -167,38 +211,10 @@ def separation_plan(config: Any) -> tuple[np.ndarray, chunking.ChunkPlan]:
     path, separation, sampler = SignalPath.from_config(config), config.separation, config.sampler
     step, taper = (frames * path.hop_length for frames in (separation.step_frames, separation.taper_frames))
     plan = chunking.ChunkPlan(path.chunk_samples, step, taper)
+    sampler_settings(config)
+    if separation.sum_to_mixture and len(config.data.targets) < 2:
+        raise InputError("separation.sum_to_mixture needs targets that are the whole music; data.targets names one")
     return sigma_grid(sampler.num_steps, sampler.sigma_min, sampler.sigma_max, sampler.rho), plan
-
-
-def make_program(config: Any) -> Callable[..., jax.Array]:
-    """The pure function behind ``Separator.chunks``: waveforms in, waveforms out, to be jitted.
-
-    ``(params, stats, mixture [B, N, A], first_frames [B], sigmas [steps + 1], key) ->
-    [B, S, N, A]``.
-    """
-    path = SignalPath.from_config(config)
-    network = build_network(config)
-    sampler = config.sampler
-    churn = Churn(sampler.s_churn, sampler.s_t_min, sampler.s_t_max, sampler.s_noise)
-
-    def program(params, stats, mixture, first_frames, sigmas, key):
-        condition, context = encode_mixture(mixture, stats, path)
-        noise = frame_noise(key, first_frames, (path.num_frames, path.band_bins, network.out_channels))
-        denoise = make_denoiser(network, params, condition, config.edm.sigma_data)
-        churn_key = jax.random.fold_in(key, np.uint32(2**32 - 1))  # no frame has this number
-        sample = heun(denoise, noise, sigmas, unroll=sampler.unroll, churn=churn, key=churn_key)
-        return decode(sample, context, path)
-
-    return program
-
-
-def frame_noise(key: jax.Array, first_frames: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-    """Standard normal ``[B, T, F, C]`` that depends on the seed and the global frame number only."""
-
-    def of_frame(frame: jax.Array) -> jax.Array:
-        return jax.random.normal(jax.random.fold_in(key, frame), shape[1:])
-
-    return jax.vmap(jax.vmap(of_frame))(first_frames[:, None] + jnp.arange(shape[0])[None])
 
 
 def _batched(items: Iterable, size: int) -> Iterator[tuple]:

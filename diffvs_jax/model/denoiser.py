@@ -19,7 +19,7 @@ def build_network(config: Any) -> UNet:
     """
     settings = UNetSettings(**config.model)
     bins = config.audio.n_fft // 2 // config.audio.num_bands
-    settings.check_bins(bins, config.audio.num_bands)
+    settings.check_sizes(config.audio.num_frames, bins, config.audio.num_bands)
     return UNet(settings, len(config.data.targets) * _waveform_channels(config))
 
 

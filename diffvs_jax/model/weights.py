@@ -73,7 +73,13 @@ def load(path: str | os.PathLike) -> Model:
     config = _to_config(saved)
     bands, targets = config.audio.num_bands, len(config.data.targets)
     stats = {"mixture": _array(bands), "targets": _array(targets, bands)}
-    abstract = weights_item((abstract_params(config),) * saved["num_ema"], stats)
+    try:
+        params = abstract_params(config)
+    except (TypeError, AttributeError) as error:  # a key that this version wants or does not know
+        raise InputError(
+            f"{folder}: saved by another version of diffvs_jax, its config does not fit: {error}"
+        ) from None
+    abstract = weights_item((params,) * saved["num_ema"], stats)
     check_shapes(folder / "weights", abstract)
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract)
     weights = _restore(folder, weights=ocp.args.StandardRestore(like)).weights

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
 
 from diffvs_jax.audio.representation import BandStats, SignalPath
+from diffvs_jax.compilation import compile_program
 from diffvs_jax.data.datasets import Track
 from diffvs_jax.data.pipeline import training_batches
 from diffvs_jax.errors import InputError
 from diffvs_jax.training.band_stats import measure_band_stats
 from diffvs_jax.training.checkpoint import RunCheckpoints
 from diffvs_jax.training.metrics_writer import MetricsWriter
-from diffvs_jax.training.sharding import make_mesh, put_batch, state_sharding
+from diffvs_jax.training.sharding import BATCH, make_mesh, put_batch, state_sharding
 from diffvs_jax.training.state import TrainState, init_state
 from diffvs_jax.training.step import make_train_step
 
@@ -45,10 +47,13 @@ def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log =
             laid_out = jax.tree.map(_with_sharding, abstract, shardings)
             state, stats = checkpoints.restore(laid_out, batches)
             log(f"continuing from step {int(state.step)}")
+        numbers = range(int(state.step) + 1, config.train.num_steps + 1)
         step = make_train_step(config, mesh, shardings)
+        if numbers:
+            step = _compile(step, config, mesh, abstract, shardings, stats, log)
         progress = _Progress(config, writer, log)
         deadline = _deadline(config.train.max_minutes)
-        for number in range(int(state.step) + 1, config.train.num_steps + 1):
+        for number in numbers:
             state, metrics = step(state, put_batch(next(batches), mesh), stats)
             progress.add(number, metrics)
             late = time.monotonic() > deadline
@@ -93,6 +98,17 @@ def _measure(config: ConfigDict, tracks: Sequence[Track], log: Log) -> BandStats
     shown = "; ".join(f"{name} {' '.join(f'{std:.3g}' for std in stds)}" for name, stds in parts.items())
     log(f"standard deviation per band over {seconds:.0f} s of audio: {shown}")
     return stats
+
+
+def _compile(step, config: ConfigDict, mesh, abstract: TrainState, shardings: TrainState, stats: BandStats, log: Log):
+    """The training step compiled ahead, so that the first one is not the slow one."""
+    path = SignalPath.from_config(config)
+    rows = len(config.data.targets) + 1
+    shape = (config.train.batch_size, rows, path.chunk_samples, path.num_channels)
+    batch = jax.ShapeDtypeStruct(shape, np.float32, sharding=NamedSharding(mesh, BATCH))
+    compiled = compile_program(step, jax.tree.map(_with_sharding, abstract, shardings), batch, stats)
+    log(f"training step compiled in {compiled}")
+    return compiled.program
 
 
 def _with_sharding(leaf, sharding):

@@ -1,12 +1,7 @@
 """The commands as a user meets them: what they print, what they write, and how they refuse."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,56 +9,8 @@ import pytest
 import soundfile
 from matplotlib import image
 
+from tests.commands.processes import CONFIG, python_m
 from tests.helpers import RATE, write_song
-
-HOUSE = Path(__file__).parent.parent.parent
-CONFIG = HOUSE / "tests" / "nano.py"
-
-
-def environment():
-    return os.environ | {"PYTHONPATH": str(HOUSE)}
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture(scope="module")
-def command():
-    """``command("separate", "song.wav", ...)``, in a process that lives as long as this module."""
-    driver = [sys.executable, str(Path(__file__).with_name("driver.py"))]
-    with subprocess.Popen(
-        driver, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
-    ) as process:
-
-        def run(*arguments):
-            process.stdin.write(json.dumps([str(argument) for argument in arguments]) + "\n")
-            process.stdin.flush()
-            return Result(**json.loads(process.stdout.readline()))
-
-        yield run
-
-
-def python_m(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, env=environment(), cwd=HOUSE
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory):
-    """Two steps of training in a process of its own, from the first song rendered to the demo."""
-    workdir = tmp_path_factory.mktemp("commands") / "run"
-    result = python_m("diffvs_jax.train", f"--config={CONFIG}", f"--workdir={workdir}", "--config.train.num_steps=2")
-    return workdir, result
-
-
-@pytest.fixture(scope="module")
-def workdir(first_run):
-    return first_run[0]
 
 
 def write_wav(path, num_samples=2001, channels=2, rate=11_025):

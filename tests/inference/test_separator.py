@@ -1,26 +1,16 @@
-import itertools
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.errors import InputError
+from diffvs_jax.inference import program as program_module
 from diffvs_jax.inference import separator as separator_module
-from diffvs_jax.inference.separator import Separator, frame_noise, make_program
-from tests.helpers import random_params, random_separator
+from diffvs_jax.inference.program import make_program
+from diffvs_jax.inference.separator import Separator
+from tests.helpers import RATE, random_params, random_separator
+from tests.inference.songs import music
 from tests.nano import get_config
-
-RATE = 8000
-
-
-def music(num_samples, channels=2, seed=0):
-    """Tones over noise, peak near 0.5."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(num_samples)[:, None] / RATE
-    tones = 0.3 * np.sin(2 * np.pi * rng.uniform(100, 3000, channels) * time)
-    return (tones + 0.05 * rng.standard_normal((num_samples, channels))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +90,7 @@ def perfect(config, monkeypatch):
     def make_denoiser(_network, _params, condition, _sigma_data):
         return lambda x, sigma: condition
 
-    monkeypatch.setattr(separator_module, "make_denoiser", make_denoiser)
+    monkeypatch.setattr(program_module, "make_denoiser", make_denoiser)
     stats = BandStats(np.float32([0.7, 0.2]), np.float32([[0.7, 0.2]]))
     return Separator(random_params(config), stats, config)
 
@@ -146,17 +136,6 @@ def test_the_seed_decides(stereo):
     assert np.std(first - other) > 0.01
 
 
-def test_noise_lies_on_the_songs_grid_of_frames():
-    key = jax.random.key(0)
-    noise = np.asarray(frame_noise(key, jnp.array([0, 8, 16]), (16, 32, 8)))
-    np.testing.assert_array_equal(noise[0, 8:], noise[1, :8])
-    np.testing.assert_array_equal(noise[1, 8:], noise[2, :8])
-    assert not np.array_equal(noise[0, :8], noise[0, 8:])
-    assert noise.mean() == pytest.approx(0, abs=0.02)
-    assert noise.std() == pytest.approx(1, abs=0.02)
-    assert not np.array_equal(noise, frame_noise(jax.random.key(1), jnp.array([0, 8, 16]), (16, 32, 8)))
-
-
 def test_chunks_are_told_their_first_frames(stereo, monkeypatch):
     told = []
     monkeypatch.setattr(stereo, "chunks", lambda chunks, frames, _: told.extend(frames) or np.zeros((4, 1, 960, 2)))
@@ -164,15 +143,12 @@ def test_chunks_are_told_their_first_frames(stereo, monkeypatch):
     assert told[:6] == [0, 8, 16, 24, 32, 40]
 
 
-@pytest.mark.parametrize("change", [("separation", "batch_size", 1), ("sampler", "unroll", True)], ids=lambda c: c[1])
-def test_what_only_changes_the_program_leaves_the_result(stereo, nano_config, change):
-    section, key, value = change
-    assert nano_config[section][key] != value
-    nano_config[section][key] = value
+def test_the_number_of_chunks_at_once_leaves_the_result(stereo, nano_config):
+    nano_config.separation.batch_size = 1
     audio = music(3000)
     expected = stereo(audio, RATE)["vocals"]
-    other = random_separator(nano_config)(audio, RATE)["vocals"]
-    np.testing.assert_allclose(other, expected, atol=1e-4 * np.abs(expected).max())
+    one_by_one = random_separator(nano_config)(audio, RATE)["vocals"]
+    np.testing.assert_allclose(one_by_one, expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_one_step_is_another_grid_of_the_same_separator(stereo):
@@ -210,37 +186,55 @@ def test_bad_input_gets_one_line(stereo, audio, rate, message):
     assert "\n" not in str(error.value)
 
 
-def test_two_targets_leave_what_is_neither(nano_config):
-    nano_config.data.targets = ("vocals", "drums")
-    audio = music(1500)
-    stems = random_separator(nano_config)(audio, RATE)
-    assert list(stems) == ["vocals", "drums", "instrumental"]
-    assert np.std(stems["vocals"] - stems["drums"]) > 0.01
-    assert_sums_back(stems, audio)
-
-
-def test_all_chunks_and_all_grids_of_one_length_share_one_program(nano_config, monkeypatch):
-    traces = itertools.count()
+@pytest.fixture
+def counted(nano_config, monkeypatch):
+    """A separator, and a counter of how often its program was traced."""
+    traces = []
 
     def make_counted_program(config):
         program = make_program(config)
 
         def counted(*arguments):
-            next(traces)
+            traces.append(None)
             return program(*arguments)
 
         return counted
 
     monkeypatch.setattr(separator_module, "make_program", make_counted_program)
+    nano_config.model.channel_mult = (1,)
     nano_config.sampler.num_steps = 7
-    separator = random_separator(nano_config)
+    return random_separator(nano_config), traces
+
+
+def test_all_chunks_and_all_grids_of_one_length_share_one_program(counted):
+    separator, traces = counted
     chunk = music(960)[None].repeat(4, axis=0)
     results = [separator.chunks(chunk, np.arange(4, dtype=np.int32), scale * separator.sigmas) for scale in (1, 0.5)]
     separator(music(3000), RATE)
     separator(music(200), RATE)
     separator.chunks(chunk, np.arange(4, dtype=np.int32) + 40, separator.sigmas)
-    assert next(traces) == 1
+    assert len(traces) == 1
     assert not np.array_equal(*results)
+
+
+def test_compiling_ahead_is_timed_and_done_once(counted):
+    separator, traces = counted
+    first = separator.compile()
+    assert first.seconds > 0
+    assert separator.compile() is first and separator.compile(num_steps=7) is first
+    separator(music(1500), RATE)
+    assert len(traces) == 1
+    assert separator.compile(num_steps=1) is not first
+    assert len(traces) == 2
+    separator(music(1500), RATE, sigmas=np.array([3.0, 0]))
+    assert len(traces) == 2
+
+
+def test_what_was_compiled_before_comes_from_the_cache(stereo):
+    stereo.compile()
+    again = random_separator(get_config()).compile()
+    assert again.cached and again.seconds > 0
+    assert str(again).endswith(" s, from the cache")
 
 
 def test_a_checkpoint_separates_as_it_was_trained(trained):

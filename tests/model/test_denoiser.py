@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 
 from configs.base import get_config as get_base
+from configs.small import get_config as get_small
 from diffvs_jax.errors import InputError
 from diffvs_jax.model.denoiser import abstract_params, build_network, init_params, make_denoiser
+from tests.model.oracles import normal
 from tests.nano import get_config
 
 SIGMA = np.float32([0.3, 2.0])
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 def leaf_shapes(params):
@@ -46,10 +44,16 @@ def denoise(config, randomise):
     return run
 
 
-def test_base_config_has_57_million_float32_parameters(base):
+def test_base_config_has_the_papers_57_million_parameters_in_float32(base):
     leaves = jax.tree.leaves(base)
-    assert abs(sum(leaf.size for leaf in leaves) - 57.23e6) < 0.1e6
+    assert sum(leaf.size for leaf in leaves) == 57_230_176
     assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float32")}
+
+
+def test_small_config_is_small_with_narrow_bands():
+    config = get_small()
+    assert 1.5e6 < sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config))) < 5e6
+    assert config.audio.num_bands >= 16
 
 
 def test_four_targets_widen_only_the_stem_and_the_head(base):
@@ -127,12 +131,21 @@ def test_a_fresh_denoiser_returns_the_skip_share_of_x(config):
     [
         ("model", "channel_mult", (1, 1, 1, 1, 1), r"16 frequency bins must divide by .* 2 x 16"),
         ("model", "head_dim", 7, "head_dim is 7"),
+        ("model", "attention", "flash", "model.attention 'flash' is none of"),
     ],
 )
 def test_a_config_that_cannot_be_built_says_why(config, section, key, value, message):
     broken = config.copy_and_resolve_references()
     broken[section][key] = value
     with pytest.raises(InputError, match=message):
+        build_network(broken)
+
+
+def test_frames_that_cannot_halve_are_told_before_anything_is_computed(config):
+    broken = config.copy_and_resolve_references()
+    broken.model.resampling = "both"
+    broken.audio.num_frames = 7
+    with pytest.raises(InputError, match=r"num_frames 7 must divide by .* = 2 under resampling 'both'"):
         build_network(broken)
 
 

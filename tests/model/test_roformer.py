@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 
 from diffvs_jax.model import roformer
+from tests.model.oracles import normal
 
 F32 = jnp.dtype("float32")
 HEADS, DIM, WIDTH = 2, 4, 6
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 def rms_norm(x, scale):
@@ -92,9 +89,9 @@ def test_rms_norm_divides_by_the_root_mean_square_and_keeps_zeros():
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("implementation", ["xla", "auto"])
-def test_attention_is_gated_rotary_softmax_attention(randomise, implementation):
-    module, params, x = build(roformer.Attention(HEADS, DIM, implementation, F32), randomise, 2, 3, 7, WIDTH)
+@pytest.mark.parametrize("backend", ["xla", "auto"])
+def test_attention_is_gated_rotary_softmax_attention(randomise, backend):
+    module, params, x = build(roformer.Attention(HEADS, DIM, backend, F32), randomise, 2, 3, 7, WIDTH)
     expected = [attention(row, params) for row in x.reshape(6, 7, WIDTH).astype(float)]
     np.testing.assert_allclose(run(module, params, x).reshape(6, 7, WIDTH), expected, atol=1e-5)
 

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -9,32 +10,13 @@ from flax import linen as nn
 from diffvs_jax.errors import InputError
 from diffvs_jax.model.layers import NoiseEmbedding, ResBlock, conv, group_norm
 from diffvs_jax.model.roformer import DualPathRoFormer
-from diffvs_jax.model.unet import UNet, UNetSettings
-
-NANO = UNetSettings(
-    channels=8,
-    channel_mult=(1, 2),
-    num_blocks=1,
-    attention_levels=(1,),
-    num_heads=2,
-    head_dim=4,
-    ffn_multiplier=2,
-    dropout=0.0,
-    attention="auto",
-    dtype="float32",
-    remat="none",
-)
-FLAT = {"channel_mult": (1,), "num_blocks": 0, "attention_levels": ()}  # three blocks: compiles in a third of the time
-C_NOISE = np.float32([-1.0, 0.3])
-
-
-def network(**changes):
-    return UNet(dataclasses.replace(NANO, **changes), out_channels=4)
+from tests.model.networks import C_NOISE, FLAT, NANO, network
+from tests.model.oracles import normal
 
 
 @pytest.fixture(scope="module")
 def x():
-    return np.random.default_rng(0).standard_normal((2, 7, 8, 6)).astype(np.float32)
+    return normal(2, 7, 8, 6)
 
 
 def shapes(x, **changes):
@@ -47,18 +29,17 @@ def params(randomise, x):
 
 
 @pytest.fixture(scope="module")
-def gradients(params, x):
-    """Output and parameter gradient of the smallest network, by its remat setting."""
+def solved(params, x):
+    """Output and parameter gradient of the smallest network."""
 
-    def run(remat):
-        def total(params):
-            out = network(remat=remat, **FLAT).apply({"params": params}, x, C_NOISE)
-            return jnp.sum(jnp.sin(out)), out
+    @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
+    def total(params):
+        out = network(**FLAT).apply({"params": params}, x, C_NOISE)
+        return jnp.sum(jnp.sin(out)), out
 
-        gradient, out = jax.jit(jax.grad(total, has_aux=True))(params)
-        return out, gradient
-
-    return {remat: run(remat) for remat in ("none", "block")}
+    gradient, out = total(params)
+    return out, gradient
 
 
 def test_every_level_keeps_the_frames_and_halves_the_bins(x):
@@ -129,23 +110,45 @@ def test_skips_are_taken_last_in_first_out(randomise, x):
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_every_parameter_matters(gradients):
-    for path, leaf in jax.tree_util.tree_leaves_with_path(gradients["none"][1]):
+def test_every_parameter_matters(solved):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(solved[1]):
         assert np.abs(leaf).max() > 1e-6, jax.tree_util.keystr(path)
 
 
-def test_remat_changes_neither_output_nor_gradient(gradients):
-    (out, gradient), (out_block, gradient_block) = gradients["none"], gradients["block"]
-    np.testing.assert_allclose(out_block, out, atol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), gradient_block, gradient)
-
-
-def test_bfloat16_computes_nearly_the_same_and_returns_float32(gradients, params, x):
-    exact = np.asarray(gradients["none"][0])
+def test_bfloat16_computes_nearly_the_same(solved, params, x):
+    exact = np.asarray(solved[0])
     out = jax.jit(network(dtype="bfloat16", **FLAT).apply)({"params": params}, x, C_NOISE)
-    assert out.dtype == jnp.float32
     error = np.linalg.norm(out - exact) / np.linalg.norm(exact)
     assert 1e-4 < error < 0.05
+
+
+def test_a_stem_of_size_one_mixes_no_neighbours(x):
+    """Both the first and the last convolution; those of blocks stay as they are."""
+    three, one = shapes(x), shapes(x, stem_size=1)
+    changed = {name for name in three if jax.tree.leaves(three[name]) != jax.tree.leaves(one[name])}
+    assert changed == {"stem", "head"}
+    assert one["stem"]["kernel"].shape == (1, 1, 6, 8) and one["head"]["kernel"].shape == (1, 1, 8, 4)
+    assert three["stem"]["kernel"].shape == (3, 3, 6, 8) and three["head"]["kernel"].shape == (3, 3, 8, 4)
+
+
+def test_pixel_attention_takes_the_place_of_roformers(x):
+    dual, pixel = shapes(x), shapes(x, attention="pixel")
+    assert {name for name, block in dual.items() if "roformer" in block} == {
+        name for name, block in pixel.items() if "pixels" in block
+    }
+    assert not [name for name, block in pixel.items() if "roformer" in block]
+
+
+def test_the_embedding_of_the_noise_level_is_the_settings_own(params, x):
+    """Parameters fit either; the output tells them and their scales apart."""
+
+    @jax.jit
+    def outputs(params):
+        kinds = ({}, {"embedding": "fourier"}, {"embedding": "fourier", "fourier_scale": 1.0})
+        return [network(**FLAT, **changes).apply({"params": params}, x, C_NOISE) for changes in kinds]
+
+    positional, fourier, slow = outputs(params)
+    assert min(np.abs(a - b).max() for a, b in ((positional, fourier), (fourier, slow), (positional, slow))) > 0.01
 
 
 @pytest.mark.parametrize(
@@ -155,21 +158,18 @@ def test_bfloat16_computes_nearly_the_same_and_returns_float32(gradients, params
         ({"channels": 0}, "channels is 0"),
         ({"head_dim": 5}, "head_dim is 5"),
         ({"attention_levels": (0, 2)}, r"attention_levels \(0, 2\) must lie in 0\.\.1"),
-        ({"attention": "flash"}, "attention 'flash' is none of"),
-        ({"remat": "all"}, "remat 'all' is none of"),
-        ({"dtype": "float16"}, "dtype 'float16' is none of"),
+        ({"attention": "flash"}, r"model.attention 'flash' is none of \('dual_path', 'pixel'\)"),
+        ({"attention_backend": "triton"}, r"attention_backend 'triton' is none of \('auto', 'xla', 'cudnn'\)"),
+        ({"resampling": "time"}, r"resampling 'time' is none of \('frequency', 'both'\)"),
+        ({"embedding": "learned"}, r"embedding 'learned' is none of \('positional', 'fourier'\)"),
+        ({"stem_size": 2}, "stem_size is 2; it must be odd"),
+        ({"remat": "all"}, r"remat 'all' is none of \('none', 'selective', 'block'\)"),
+        ({"dtype": "float16"}, r"dtype 'float16' is none of \('auto', 'float32', 'bfloat16'\)"),
     ],
 )
 def test_bad_settings_name_their_values(changes, message):
     with pytest.raises(InputError, match=message):
         dataclasses.replace(NANO, **changes)
-
-
-def test_bins_must_halve_at_every_level():
-    settings = dataclasses.replace(NANO, channel_mult=(1, 1, 1))
-    settings.check_bins(12, num_bands=4)
-    with pytest.raises(InputError, match=r"40 frequency bins must divide by .* 4 x 4"):
-        settings.check_bins(10, num_bands=4)
 
 
 def test_widths_that_group_norm_cannot_split_are_refused(x):

@@ -138,7 +138,7 @@ def test_a_run_that_blows_up_stops_before_it_saves(copied_run, spoiled, monkeypa
 
         return step
 
-    monkeypatch.setattr(loop, "make_train_step", make_fake_step)
+    monkeypatch.setattr(loop, "_compile", make_fake_step)
     with pytest.raises(FloatingPointError, match=f"{spoiled} is nan at step 8; lower train.learning_rate"):
         go_on(config, workdir)
     assert saved_steps(workdir)[-1] == 7

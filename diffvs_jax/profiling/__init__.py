@@ -1,0 +1,1 @@
+"""What a config costs: counted (parameters, FLOPs, memory) and measured (time, by kind of operation)."""

@@ -1,0 +1,27 @@
+"""Commands run in processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+HOUSE = Path(__file__).parent.parent.parent
+CONFIG = HOUSE / "tests" / "nano.py"
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def environment():
+    return os.environ | {"PYTHONPATH": str(HOUSE)}
+
+
+def python_m(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, env=environment(), cwd=HOUSE
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
