@@ -54,12 +54,15 @@ def main(arguments: list[str]) -> None:
 
 
 def _evaluation(config: Any, batch_sizes: Sequence[int]) -> None:
-    rows, shares = [], dict[str, float]()
+    rows, shares, evaluations = [], dict[str, float](), cost.evaluations_per_chunk(config)
     for batch_size in batch_sizes:
         seconds, shares = measure.evaluation(config, batch_size)
         rate = batch_size * cost.evaluation_flops(config) / seconds
-        rows.append([f"batch {batch_size}", f"{seconds / batch_size:.4f}", f"{rate / 1e9:.1f}", _utilisation(rate)])
-    cli.say("\n" + table(["one evaluation", "seconds per chunk", "GFLOP/s", "of the peak"], rows))
+        real_time = evaluations * seconds / batch_size / cost.seconds_per_chunk(config)
+        cells = [f"{seconds / batch_size:.4f}", f"{rate / 1e9:.1f}", _utilisation(rate), f"{real_time:.2f}"]
+        rows.append([f"batch {batch_size}", *cells])
+    header = ["one evaluation", "seconds per chunk", "GFLOP/s", "of the peak", f"real-time factor of {evaluations}"]
+    cli.say("\n" + table(header, rows))
     cli.say("\n" + table(["kind of operation", "share of time"], [[k, f"{100 * v:.1f} %"] for k, v in shares.items()]))
 
 

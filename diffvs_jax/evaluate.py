@@ -34,6 +34,7 @@ _SWEEP = flags.DEFINE_bool("sweep", False, "Try samplers and noise levels instea
 _SAMPLERS = flags.DEFINE_list("sweep_samplers", ["heun", "euler", "dpmpp_2m"], f"Of {', '.join(SAMPLERS)}.")
 _STEPS = flags.DEFINE_list("sweep_steps", ["1", "3", "7", "13"], "Numbers of steps.")
 _SIGMA_MAX = flags.DEFINE_list("sweep_sigma_max", ["80", "20", "10", "5", "3"], "Noise levels to start from.")
+_S_CHURN = flags.DEFINE_float("sweep_s_churn", 10.0, "Noise that stochastic_heun adds.")
 _RHO = flags.DEFINE_list("sweep_rho", ["3", "5", "7", "10", "15"], "Curvatures of the noise grid.")
 
 
@@ -101,6 +102,7 @@ def _grid() -> Grid:
         cli.positive_numbers("sweep_steps", _STEPS.value),
         cli.positive_numbers("sweep_sigma_max", _SIGMA_MAX.value, float),
         cli.positive_numbers("sweep_rho", _RHO.value, float),
+        _S_CHURN.value,
     )
 
 

@@ -23,6 +23,7 @@ class Grid(NamedTuple):
     num_steps: Sequence[int]
     sigma_max: Sequence[float]
     rho: Sequence[float]
+    s_churn: float = 10.0  # of stochastic_heun, which is Heun without it
 
 
 class Setting(NamedTuple):
@@ -67,7 +68,7 @@ def sweep(
     points = settings(grid)
     grids = [sigma_grid(point.num_steps, sigma_min, point.sigma_max, point.rho) for point in points]
     rows: list[Row] = []
-    separators = {name: _separator(model, name, seed) for name in grid.samplers}
+    separators = {name: _separator(model, name, grid.s_churn, seed) for name in grid.samplers}
     for point, sigmas in zip(points, grids, strict=True):
         separator = separators[point.sampler]
         scores = list(_scores(separator, clips, sigmas))
@@ -109,11 +110,10 @@ def save_plot(path: Path, rows: Sequence[Row], column: str) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _separator(model: Model, sampler: str, seed: int) -> Separator:
+def _separator(model: Model, sampler: str, s_churn: float, seed: int) -> Separator:
     config = model.config.copy_and_resolve_references()
     config.sampler.name = sampler
-    if sampler != "stochastic_heun":
-        config.sampler.s_churn = 0.0
+    config.sampler.s_churn = s_churn if sampler == "stochastic_heun" else 0.0
     return Separator(model.params, BandStats(**model.stats), config, seed=seed)
 
 

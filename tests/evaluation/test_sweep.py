@@ -8,6 +8,7 @@ from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.data.datasets import musdb_tracks
 from diffvs_jax.diffusion.samplers import sigma_grid
 from diffvs_jax.errors import InputError
+from diffvs_jax.evaluation import sweep as sweep_module
 from diffvs_jax.evaluation.scoring import load_clip, score
 from diffvs_jax.evaluation.sweep import Grid, Setting, best, settings, sweep
 from diffvs_jax.inference.separator import Separator
@@ -84,3 +85,11 @@ def test_an_impossible_grid_is_told_before_anything_is_separated(swept, tmp_path
 
 def test_a_sweep_leaves_the_model_as_it_was(swept):
     assert swept[0].config.sampler.name == "heun"
+
+
+def test_stochastic_heun_is_given_churn_and_others_none(swept, monkeypatch):
+    made = []
+    monkeypatch.setattr(sweep_module, "Separator", lambda *arguments, seed: made.append(arguments[2].sampler))
+    for name in ("heun", "stochastic_heun"):
+        sweep_module._separator(swept[0], name, 7.0, 0)
+    assert [(sampler.name, sampler.s_churn) for sampler in made] == [("heun", 0.0), ("stochastic_heun", 7.0)]

@@ -139,5 +139,5 @@ def test_bad_sampler_settings_name_their_keys(key, value, message):
 
 def test_a_program_of_an_unknown_sampler_is_refused(nano_config):
     nano_config.sampler.name = "dpm"
-    with pytest.raises(InputError, match="sampler.name 'dpm' is none of"):
+    with pytest.raises(InputError, match=r"sampler\.name 'dpm' is none of"):
         make_program(nano_config)
