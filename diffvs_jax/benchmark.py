@@ -2,8 +2,8 @@
 
 Random weights and noise for music: it needs no data and no checkpoint. Prints the time and FLOP/s
 of one network evaluation and where that time goes, the real-time factor of separation, the compile
-times of both program forms, cold and from the cache, and, where asked, training steps per batch
-size and remat policy.
+times of both program forms, cold and from the cache, and, where asked, the loss and its gradient
+per batch size and remat policy.
 """
 
 import tempfile
@@ -21,6 +21,7 @@ from diffvs_jax.inference.separator import separation_plan
 from diffvs_jax.profiling import cost, measure
 from diffvs_jax.profiling.chips import peak_flops
 from diffvs_jax.table import table
+from diffvs_jax.training.check import check_config
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.", lock_config=True)
 _PARTS = flags.DEFINE_list("parts", ["evaluation", "separation", "compilation"], "What to measure; also 'training'.")
@@ -34,7 +35,12 @@ def main(arguments: list[str]) -> None:
     """Measures the parts asked for, one after the other."""
     cli.no_arguments(arguments)
     config = _CONFIG.value
+    check_config(config)
     separation_plan(config)
+    cli.positive_seconds("seconds", _SECONDS.value, least=1.0)
+    wrong = [remat for remat in _REMAT.value if remat not in cost.REMAT]
+    if wrong:
+        raise InputError(f"--remat={wrong[0]}: choose from {', '.join(cost.REMAT)}")
     batch_sizes = cli.positive_numbers("batch_sizes", _BATCH_SIZES.value)
     measures = {
         "evaluation": lambda: _evaluation(config, batch_sizes),
@@ -43,8 +49,8 @@ def main(arguments: list[str]) -> None:
         "training": lambda: _training(config, batch_sizes),
     }
     unknown = [part for part in _PARTS.value if part not in measures]
-    if unknown:
-        raise InputError(f"--parts={unknown[0]}: choose from {', '.join(measures)}")
+    if unknown or not _PARTS.value:
+        raise InputError(f"--parts={','.join(_PARTS.value)}: choose from {', '.join(measures)}")
     cli.announce_device()
     parameters = sum(cost.parameters_by_part(config).values())
     gigaflops = cost.evaluation_flops(config) / 1e9
@@ -61,7 +67,13 @@ def _evaluation(config: Any, batch_sizes: Sequence[int]) -> None:
         real_time = evaluations * seconds / batch_size / cost.seconds_per_chunk(config)
         cells = [f"{seconds / batch_size:.4f}", f"{rate / 1e9:.1f}", _utilisation(rate), f"{real_time:.2f}"]
         rows.append([f"batch {batch_size}", *cells])
-    header = ["one evaluation", "seconds per chunk", "GFLOP/s", "of the peak", f"real-time factor of {evaluations}"]
+    header = [
+        "one evaluation",
+        "seconds per chunk",
+        "GFLOP/s",
+        "of the peak",
+        f"real-time factor, {evaluations} evaluations",
+    ]
     cli.say("\n" + table(header, rows))
     cli.say("\n" + table(["kind of operation", "share of time"], [[k, f"{100 * v:.1f} %"] for k, v in shares.items()]))
 
@@ -89,20 +101,20 @@ def _compilation(config: Any) -> None:
 
 def _training(config: Any, batch_sizes: Sequence[int]) -> None:
     rows = []
+    flops = cost.training_flops(config, "none")  # work that had to be done; what remat repeats does not count
     for remat in _REMAT.value:
-        flops = cost.training_flops(config, "none")  # work that had to be done; what remat repeats does not count
         for batch_size in batch_sizes:
             try:
-                seconds, peak_bytes = measure.training_step(config, remat, batch_size)
+                seconds, planned = measure.gradient(config, remat, batch_size)
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
                 rows.append([remat, batch_size, "out of memory", "", "", ""])
                 continue
             rate = batch_size * flops / seconds
-            memory = f"{peak_bytes / 2**30:.2f}" if peak_bytes else "unknown"
-            rows.append([remat, batch_size, f"{seconds:.3f}", f"{rate / 1e12:.3f}", _utilisation(rate), memory])
-    header = ["training step: remat", "batch", "seconds", "TFLOP/s", "of the peak", "peak GiB"]
+            cells = [f"{seconds:.3f}", f"{rate / 1e12:.3f}", _utilisation(rate), f"{planned / 2**30:.2f}"]
+            rows.append([remat, batch_size, *cells])
+    header = ["loss and gradient: remat", "batch", "seconds", "TFLOP/s", "of the peak", "GiB as XLA plans"]
     cli.say("\n" + table(header, rows))
 
 

@@ -3,11 +3,12 @@
 import contextlib
 import ctypes
 import importlib.util
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import absl.logging
 import jax
@@ -19,6 +20,9 @@ from diffvs_jax.errors import InputError
 # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD of glibc's malloc.h: one arena, grown in
 # large pieces, never shrunk.
 _MALLOC_SETTINGS = ((-8, 1), (-4, 0), (-1, 2**31 - 1), (-2, 2**28))
+
+
+_FREE_SETTINGS = ("compilation_cache", "model.dtype", "model.attention_backend")  # of use after training, too
 
 
 def run(main: Callable[[list[str]], None]) -> None:
@@ -78,9 +82,39 @@ def positive_numbers(flag: str, values: Sequence[str], kind: type = int) -> list
         numbers = [kind(value) for value in values]
     except ValueError:
         numbers = []
-    if not numbers or not all(number > 0 for number in numbers):
+    if not numbers or not all(number > 0 and math.isfinite(number) for number in numbers):
         raise InputError(f"--{flag}={','.join(values)}: give numbers above zero, such as --{flag}=1,2,4")
     return numbers
+
+
+def change_settings(config: Any, changes: Sequence[str]) -> None:
+    """Applies ``--set=sampler.num_samples=4`` and its like to a trained model's config.
+
+    Raises:
+      InputError: not KEY=VALUE, a key that belongs to training, or a value of another type.
+    """
+    for change in changes:
+        name, _, text = change.partition("=")
+        section, _, key = name.rpartition(".")
+        free = section in ("sampler", "separation") or name in _FREE_SETTINGS
+        if not free or key not in (config[section] if section else config):
+            raise InputError(
+                f"--set={change}: give KEY=VALUE with a key of sampler or separation, or {', '.join(_FREE_SETTINGS)}"
+            )
+        owner = config[section] if section else config
+        kind = type(owner[key])
+        values = {"True": True, "False": False} if kind is bool else None
+        try:
+            owner[key] = values[text] if values else kind(text)
+        except (KeyError, ValueError):
+            raise InputError(f"--set={change}: {name} is {kind.__name__}, such as {owner[key]}") from None
+
+
+def positive_seconds(flag: str, seconds: float, least: float = 0.0) -> float:
+    """A flag's finite number of seconds, at least ``least``."""
+    if not (math.isfinite(seconds) and seconds >= least):
+        raise InputError(f"--{flag}={seconds}: give a number of seconds, at least {least:g}")
+    return seconds
 
 
 def output_folder(flag: str, path: str | os.PathLike) -> Path:
@@ -106,7 +140,8 @@ def _parse_flags(argv: list[str]) -> list[str]:
     for argument in argv:
         if argument.startswith("--config="):  # configs import each other as configs.NAME, from wherever they are
             path = Path(argument.removeprefix("--config=").split(":")[0]).resolve()
-            sys.path += [str(folder.parent) for folder in path.parents if folder.name == "configs"]
+            above = [folder.parent for folder in path.parents if folder.name == "configs"]
+            sys.path += map(str, above or [path.parent.parent])
     try:
         arguments = flags.FLAGS(argv)
         if "config" in flags.FLAGS:

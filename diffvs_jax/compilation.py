@@ -20,11 +20,21 @@ class Compiled(NamedTuple):
 
 
 def use_cache(wanted: bool) -> None:
-    """Keeps compiled programs in the user's cache folder, where ``wanted`` and JAX has not been told of another."""
-    if wanted and jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
+    """Keeps compiled programs in the user's cache folder, where ``wanted`` and JAX has not been told of another.
+
+    Without a folder that can be written, nothing is kept.
+    """
+    if not wanted or jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+        return
+    try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "diffvs_jax" / "compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+        folder = home / "diffvs_jax" / "compiled"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            return
+    except (OSError, RuntimeError):  # the second: a user without a home
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def compile_program(function: Any, *arguments: Any) -> Compiled:

@@ -4,7 +4,7 @@ Separates every track of the test split and prints cSDR (museval's median over s
 and SI-SDR; ``OUTPUT/scores.json`` and ``scores.csv`` keep them.
 
 With ``--sweep`` it tries samplers, numbers of steps, sigma_max and rho on those tracks instead:
-``OUTPUT/sweep.csv``, and ``sweep.png`` with cSDR against network evaluations.
+``OUTPUT/sweep.csv``, ``sweep.json`` with what it was made of, and ``sweep.png`` with cSDR against network evaluations.
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,7 @@ _SPLIT = flags.DEFINE_string("split", "test", "Folder below root that holds the 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write scores to.", required=True)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the noise that sampling starts from.")
 _SECONDS = flags.DEFINE_float("seconds", 0.0, "Score the middle seconds of each track; 0: all of it.")
+_SET = flags.DEFINE_multi_string("set", [], "Another setting than the model's own: --set=sampler.num_steps=4.")
 _SWEEP = flags.DEFINE_bool("sweep", False, "Try samplers and noise levels instead of scoring the config's.")
 _SAMPLERS = flags.DEFINE_list("sweep_samplers", ["heun", "euler", "dpmpp_2m"], f"Of {', '.join(SAMPLERS)}.")
 _STEPS = flags.DEFINE_list("sweep_steps", ["1", "3", "7", "13"], "Numbers of steps.")
@@ -42,11 +43,12 @@ def main(arguments: list[str]) -> None:
     """Scores, or sweeps."""
     cli.no_arguments(arguments)
     output = cli.output_folder("output", _OUTPUT.value)
-    if _SECONDS.value < 0:
-        raise InputError(f"--seconds={_SECONDS.value}: must be above 0, or 0 for whole tracks")
+    if _SECONDS.value != 0:
+        cli.positive_seconds("seconds", _SECONDS.value, least=1.0)  # cSDR scores whole seconds
     grid = _grid()
     tracks = musdb_tracks(_ROOT.value, _SPLIT.value)
     model = weights.load(_CHECKPOINT.value)
+    cli.change_settings(model.config, _SET.value)
     require_targets(tracks, model.config.data.targets)
     use_cache(model.config.compilation_cache)
     cli.announce_device()
@@ -84,13 +86,14 @@ def _sweep(model: weights.Model, tracks: Sequence[Track], grid: Grid, output: Pa
     """Scores every combination of the grid, and names the best."""
     clips = [scoring.load_clip(track, model.config.data.targets, _SECONDS.value) for track in tracks]
     rows = sweep(model, clips, grid, output, _SEED.value, cli.say)
+    scoring.write_json(output / "sweep.json", {**_about(), **grid._asdict(), "tracks": [clip.name for clip in clips]})
     column = f"csdr_{model.config.data.targets[0]}_median"
     shown = ["sampler", "num_steps", "sigma_max", "rho", "evaluations", column]
     tops = [best([row for row in rows if row["evaluations"] == count], column) for count in _counts(rows)]
     cli.say(
         "best for each number of network evaluations\n" + table(shown, [[row[key] for key in shown] for row in tops])
     )
-    cli.say(f"{output / 'sweep.csv'}, {output / 'sweep.png'}")
+    cli.say(f"{output / 'sweep.csv'}, {output / 'sweep.json'}, {output / 'sweep.png'}")
 
 
 def _grid() -> Grid:
@@ -117,6 +120,7 @@ def _about() -> dict:
         "split": _SPLIT.value,
         "seconds": _SECONDS.value,
         "seed": _SEED.value,
+        "set": _SET.value,
         "diffvs_jax": __version__,
     }
 

@@ -1,7 +1,7 @@
 """Separates songs: ``python -m diffvs_jax.separate SONG... --checkpoint=DIR --output=DIR``.
 
-Writes ``OUTPUT/SONG/vocals.wav`` and ``instrumental.wav`` at the song's rate, channels and
-exact length, as 32-bit float.
+Writes ``OUTPUT/SONG/vocals.wav`` and ``instrumental.wav`` (or what else the model's targets are)
+at the song's rate, channels and exact length, as 32-bit float.
 """
 
 from collections import Counter
@@ -11,13 +11,16 @@ from absl import flags
 
 from diffvs_jax import cli
 from diffvs_jax.audio import files
+from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.compilation import use_cache
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.separator import Separator
+from diffvs_jax.model import weights
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A training run's workdir, or an export.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write to.", required=True)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the noise that sampling starts from.")
+_SET = flags.DEFINE_multi_string("set", [], "Another setting than the model's own: --set=sampler.num_steps=4.")
 
 
 def main(arguments: list[str]) -> None:
@@ -32,7 +35,9 @@ def main(arguments: list[str]) -> None:
     for song in songs:
         files.load(song)  # what is wrong with any of them is told before the first is separated
     cli.announce_device()
-    separator = Separator.from_checkpoint(_CHECKPOINT.value, seed=_SEED.value)
+    model = weights.load(_CHECKPOINT.value)
+    cli.change_settings(model.config, _SET.value)
+    separator = Separator(model.params, BandStats(**model.stats), model.config, seed=_SEED.value)
     use_cache(separator.config.compilation_cache)
     cli.say(f"separation program compiled in {separator.compile()}")
     for song in songs:

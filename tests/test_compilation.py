@@ -30,7 +30,21 @@ def test_the_cache_is_the_users_own_folder(settings, monkeypatch, tmp_path):
     monkeypatch.setattr(type(jax.config), "jax_compilation_cache_dir", None, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     use_cache(True)
-    assert settings["jax_compilation_cache_dir"] == str(tmp_path / "diffvs_jax" / "compiled")
+    assert settings == {"jax_compilation_cache_dir": str(tmp_path / "diffvs_jax" / "compiled")}
+
+
+@pytest.mark.parametrize("home", ["file", "nobody"])
+def test_without_a_folder_to_write_nothing_is_kept(settings, monkeypatch, tmp_path, home):
+    monkeypatch.setattr(type(jax.config), "jax_compilation_cache_dir", None, raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file") if home == "file" else "")
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(compilation.Path, "home", no_home)
+    use_cache(True)
+    assert not settings
 
 
 def test_the_cache_is_off_by_config(settings, monkeypatch):

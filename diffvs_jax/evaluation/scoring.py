@@ -107,7 +107,7 @@ def write_scores(folder: str | os.PathLike, rows: Sequence[Row], about: Mapping[
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     content = {**about, "summary": summarize(rows), "tracks": list(rows)}
-    _replace(folder / "scores.json", json.dumps(_finite(content), indent=2) + "\n")
+    write_json(folder / "scores.json", content)
     write_table(folder / "scores.csv", rows)
 
 
@@ -122,9 +122,10 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
     unfinished.replace(path)
 
 
-def _replace(path: Path, text: str) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """JSON without NaN or infinity; the file appears whole or not at all."""
     unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(text)
+    unfinished.write_text(json.dumps(_finite(content), indent=2) + "\n")
     unfinished.replace(path)
 
 

@@ -18,12 +18,17 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array, backend: str) -> jax.Array:
     ``backend``: "xla", "cudnn" (flash attention on a GPU, bf16 or fp16 only), or "auto": cudnn
     where it can run.
     """
+    half, dim = q.dtype in (jnp.bfloat16, jnp.float16), q.shape[-1]
+    fits = half and dim % 8 == 0 and dim <= 128  # what cuDNN's kernels take on every generation
     if backend == "auto":
-        half, dim = q.dtype in (jnp.bfloat16, jnp.float16), q.shape[-1]
-        fits = half and dim % 8 == 0 and dim <= 128  # what cuDNN's kernels take on every generation
         backend = "cudnn" if fits and jax.default_backend() == "gpu" else "xla"
     if backend == "cudnn" and jax.default_backend() != "gpu":
         raise InputError(f"model.attention_backend 'cudnn' needs a GPU, this is a {jax.default_backend()}; take 'auto'")
+    if backend == "cudnn" and not fits:
+        raise InputError(
+            f"model.attention_backend 'cudnn' takes bfloat16 and head dimensions up to 128 that 8 divides, "
+            f"not {q.dtype} and {dim}; take 'auto'"
+        )
     q_BLHD, k_BLHD, v_BLHD = (part.reshape(-1, *part.shape[-3:]) for part in (q, k, v))
     if backend == "cudnn":
         out = jax.nn.dot_product_attention(q_BLHD, k_BLHD, v_BLHD, implementation="cudnn")

@@ -42,10 +42,17 @@ class UNetSettings:
                 raise InputError(f"model.{name} {getattr(self, name)!r} is none of {choices}")
         if self.channels % 4 or self.channels < 4:
             raise InputError(f"model.channels is {self.channels}; GroupNorm needs a multiple of 4")
-        if self.head_dim % 2:
+        if self.head_dim % 2 or self.head_dim < 2:
             raise InputError(f"model.head_dim is {self.head_dim}; rotary pairs need an even number")
-        if self.stem_size % 2 == 0:
-            raise InputError(f"model.stem_size is {self.stem_size}; it must be odd")
+        if self.stem_size % 2 == 0 or self.stem_size < 1:
+            raise InputError(f"model.stem_size is {self.stem_size}; it must be odd, 1 or more")
+        if not self.channel_mult or min(self.channel_mult) < 1:
+            raise InputError(f"model.channel_mult is {self.channel_mult}; give one factor per level, each 1 or more")
+        if self.num_blocks < 0 or self.num_heads < 1 or self.ffn_multiplier < 1:
+            raise InputError(
+                f"model.num_blocks {self.num_blocks} must be 0 or more, model.num_heads {self.num_heads} and "
+                f"model.ffn_multiplier {self.ffn_multiplier} 1 or more"
+            )
         levels = range(len(self.channel_mult))
         if not set(self.attention_levels) <= set(levels):
             raise InputError(f"model.attention_levels {self.attention_levels} must lie in 0..{len(levels) - 1}")

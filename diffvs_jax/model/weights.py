@@ -6,6 +6,7 @@ training needs; an export is one alone.
 """
 
 import contextlib
+import operator
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,11 @@ from ml_collections import ConfigDict
 from diffvs_jax.errors import InputError
 from diffvs_jax.model.denoiser import Params, abstract_params
 
+_READ_TO_SEPARATE = (
+    "compilation_cache",
+    *(f"sampler.{key}" for key in ("name", "num_steps", "num_samples", "loop", "s_churn", "s_t_min", "s_t_max")),
+    *(f"separation.{key}" for key in ("step_frames", "taper_frames", "batch_size", "sum_to_mixture")),
+)
 CHECKPOINTS = "checkpoints"  # where a training run's steps lie in its workdir
 
 
@@ -75,6 +81,7 @@ def load(path: str | os.PathLike) -> Model:
     stats = {"mixture": _array(bands), "targets": _array(targets, bands)}
     try:
         params = abstract_params(config)
+        _ = [operator.attrgetter(name)(config) for name in _READ_TO_SEPARATE]
     except (TypeError, AttributeError) as error:  # a key that this version wants or does not know
         raise InputError(
             f"{folder}: saved by another version of diffvs_jax, its config does not fit: {error}"

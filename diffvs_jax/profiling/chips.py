@@ -4,8 +4,11 @@
 _PEAK_BF16 = {
     "H200": 989e12,
     "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
     "H100": 989e12,
     "A100": 312e12,
+    "A100-SXM4-40GB": 312e12,
+    "A100-SXM4-80GB": 312e12,
     "L4": 121e12,
     "TPU v6 lite": 918e12,
     "TPU v5p": 459e12,
@@ -17,4 +20,5 @@ _PEAK_BF16 = {
 
 def peak_flops(device_kind: str) -> float | None:
     """Peak bfloat16 FLOP/s of a device by JAX's name for it; None where it is not known, as for CPUs."""
-    return next((peak for name, peak in _PEAK_BF16.items() if name in device_kind), None)
+    words = f" {device_kind} "
+    return next((peak for name, peak in _PEAK_BF16.items() if f" {name} " in words), None)

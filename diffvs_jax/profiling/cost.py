@@ -62,10 +62,17 @@ def training_flops(config: Any, remat: str) -> float:
 
 
 def kept_bytes(config: Any, remat: str, batch_size: int) -> int:
-    """Bytes that the forward pass keeps for the backward pass, parameters not counted."""
-    function, (params, *batch) = training_loss(config, remat, batch_size)
-    kept = jax.eval_shape(lambda params, *batch: jax.vjp(lambda p: function(p, *batch), params)[1], params, *batch)
-    return _num_bytes(kept) - _num_bytes(params)
+    """Bytes of activations that the forward pass keeps for the backward pass.
+
+    What it keeps whatever the batch, the parameters or their copies in another type, is not counted.
+    """
+
+    def kept(batch_size: int) -> int:
+        function, (params, *batch) = training_loss(config, remat, batch_size)
+        backward = jax.eval_shape(lambda p, *batch: jax.vjp(lambda p: function(p, *batch), p)[1], params, *batch)
+        return _num_bytes(backward)
+
+    return batch_size * (kept(2) - kept(1))
 
 
 def temporary_bytes(config: Any, remat: str, batch_size: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from diffvs_jax.audio.representation import BandStats
-from diffvs_jax.compilation import Compiled, compile_program
+from diffvs_jax.compilation import Compiled
 from diffvs_jax.inference.separator import Separator
 from diffvs_jax.model.denoiser import build_network, init_params
 from diffvs_jax.profiling import cost
@@ -56,10 +56,10 @@ def compilation(config: Any, loop: str, folder: str) -> tuple[Compiled, Compiled
         _set_cache(*before)
 
 
-def training_step(config: Any, remat: str, batch_size: int) -> tuple[float, int]:
-    """Seconds of the loss and its gradient, best of three, and the device's peak of memory in bytes (0: unknown)."""
+def gradient(config: Any, remat: str, batch_size: int) -> tuple[float, int]:
+    """Seconds of the loss and its gradient, best of three, and the bytes of memory that XLA plans for them."""
     function, shapes = cost.training_loss(config, remat, batch_size)
-    compiled = compile_program(jax.jit(jax.value_and_grad(function)), *shapes).program
+    compiled: Any = jax.jit(jax.value_and_grad(function)).lower(*shapes).compile()
     arguments = (_params(config), *(jnp.ones(shape.shape, shape.dtype) for shape in shapes[1:]))
     seconds = _best_of(3, lambda: jax.block_until_ready(compiled(*arguments)))
     memory = compiled.memory_analysis()

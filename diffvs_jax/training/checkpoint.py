@@ -80,10 +80,15 @@ class RunCheckpoints:
 
 def _check_same_run(saved: ConfigDict, config: ConfigDict, folder: Path) -> None:
     """Raises ``InputError`` when arrays would fit and yet mean something else."""
+    model = ("num_heads", "head_dim", "attention", "resampling", "embedding", "fourier_scale")
     # The position in the data is counted in batches, by worker.
-    names = ("edm.sigma_data", "model.head_dim", "data.targets", "data.num_workers", "train.batch_size")
-    for name in (*(f"audio.{key}" for key in config.audio), *names):
-        before, now = (operator.attrgetter(name)(each) for each in (saved, config))
+    names = ("edm.sigma_data", "data.targets", "data.num_workers", "train.batch_size")
+    for name in (*(f"audio.{key}" for key in config.audio), *(f"model.{key}" for key in model), *names):
+        try:
+            before = operator.attrgetter(name)(saved)
+        except AttributeError:
+            before = "unknown"  # saved by a version without that key
+        now = operator.attrgetter(name)(config)
         if before != now:
             raise InputError(
                 f"{folder}: was trained with {name} {before}, the config has {now}; "

@@ -93,3 +93,11 @@ def test_stochastic_heun_is_given_churn_and_others_none(swept, monkeypatch):
     for name in ("heun", "stochastic_heun"):
         sweep_module._separator(swept[0], name, 7.0, 0)
     assert [(sampler.name, sampler.s_churn) for sampler in made] == [("heun", 0.0), ("stochastic_heun", 7.0)]
+
+
+def test_averaged_samples_count_as_evaluations(swept, monkeypatch, tmp_path):
+    model, clips, *_ = swept
+    config = model.config.copy_and_resolve_references()
+    config.sampler.num_samples = 2
+    rows = sweep(model._replace(config=config), clips[:1], Grid(("euler",), (1,), (3.0,), (7.0,)), tmp_path)
+    assert [row["evaluations"] for row in rows] == [2]

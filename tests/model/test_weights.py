@@ -100,3 +100,17 @@ def test_arrays_that_do_not_fit_their_config_are_named_with_both_shapes(model, t
     weights.export(tmp_path / "export", model._replace(config=config))
     with pytest.raises(InputError, match=message):
         weights.load(tmp_path / "export")
+
+
+@pytest.mark.parametrize(
+    "key", ["compilation_cache", "sampler.num_samples", "separation.sum_to_mixture", "model.remat"]
+)
+def test_a_model_of_another_version_is_told_in_one_line(trained, tmp_path, key):
+    model = weights.load(trained.workdir)
+    section, _, name = key.rpartition(".")
+    owner = model.config[section] if section else model.config
+    with owner.unlocked():
+        del owner[name]
+    weights.export(tmp_path / "old", model)
+    with pytest.raises(InputError, match="saved by another version of diffvs_jax"):
+        weights.load(tmp_path / "old")

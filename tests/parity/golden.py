@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 OURS = Path(__file__).parent / "golden"
-FOLDER = Path(os.environ.get("DIFFVS_PARITY_DIR", OURS))
+FOLDER = Path(os.environ.get("DIFFVS_PARITY_DIR") or OURS)
 NUMBER = r"(\d+(?:\.\d+)?(?:e-?\d+)?)"
 
 

@@ -43,7 +43,7 @@ def test_an_evaluation_costs_its_products_and_little_more():
     function, shapes = cost.evaluation(config, 1)
     expected = products(jax.make_jaxpr(function)(*shapes).jaxpr)
     # XLA leaves out products with the padding, and counts element-wise work.
-    assert cost.evaluation_flops(config) == pytest.approx(expected, rel=0.04)
+    assert cost.evaluation_flops(config) == pytest.approx(expected, rel=0.05)
     assert expected < 0.03e12  # what small is for
 
 

@@ -44,4 +44,6 @@ def test_peaks_are_found_by_the_names_jax_gives():
     assert peak_flops("NVIDIA H100 PCIe") == 756e12
     assert peak_flops("TPU v5 lite") == 197e12
     assert peak_flops("TPU v5p") == 459e12
-    assert peak_flops("cpu") is None
+    assert peak_flops("NVIDIA A100-SXM4-80GB") == 312e12
+    for unknown in ("cpu", "NVIDIA L40S", "TPU v5e"):
+        assert peak_flops(unknown) is None

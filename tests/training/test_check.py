@@ -15,7 +15,7 @@ def test_the_nano_config_has_no_mistake(nano_config):
         ("audio.hop_length", 0),
         ("model.num_heads", 0),
         ("model.channels", 33),
-        ("model.attention", "cudnn"),
+        ("model.attention_backend", "cudnn"),
         ("separation.batch_size", 0),
         ("data.stats_batches", 0),
         ("data.gain_range", (0.5,)),

@@ -105,7 +105,15 @@ def test_a_changed_model_does_not_go_on(copied_run, section, key, value, leaf):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("audio.alpha", 0.5), ("audio.sample_rate", 16_000), ("data.targets", ("drums",))]
+    ("name", "value"),
+    [
+        ("audio.alpha", 0.5),
+        ("audio.sample_rate", 16_000),
+        ("data.targets", ("drums",)),
+        ("model.embedding", "fourier"),
+        ("model.resampling", "both"),
+        ("model.fourier_scale", 2.0),
+    ],
 )
 def test_arrays_that_fit_but_mean_something_else_do_not_go_on(copied_run, name, value):
     config, workdir = copied_run
