@@ -18,6 +18,7 @@ from diffvs_jax import cli
 from diffvs_jax.compilation import use_cache
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.separator import separation_plan
+from diffvs_jax.model.unet import REMAT
 from diffvs_jax.profiling import cost, measure
 from diffvs_jax.profiling.chips import peak_flops
 from diffvs_jax.table import table
@@ -27,7 +28,7 @@ _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file.", lo
 _PARTS = flags.DEFINE_list("parts", ["evaluation", "separation", "compilation"], "What to measure; also 'training'.")
 _SECONDS = flags.DEFINE_float("seconds", 30.0, "Length of the song to separate.")
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "4"], "Batch sizes of evaluations and training steps.")
-_REMAT = flags.DEFINE_list("remat", list(cost.REMAT), "Remat policies of training steps.")
+_REMAT = flags.DEFINE_list("remat", list(REMAT), "Remat policies of training steps.")
 flags.mark_flag_as_required("config")
 
 
@@ -38,9 +39,9 @@ def main(arguments: list[str]) -> None:
     check_config(config)
     separation_plan(config)
     cli.positive_seconds("seconds", _SECONDS.value, least=1.0)
-    wrong = [remat for remat in _REMAT.value if remat not in cost.REMAT]
+    wrong = [remat for remat in _REMAT.value if remat not in REMAT]
     if wrong:
-        raise InputError(f"--remat={wrong[0]}: choose from {', '.join(cost.REMAT)}")
+        raise InputError(f"--remat={wrong[0]}: choose from {', '.join(REMAT)}")
     batch_sizes = cli.positive_numbers("batch_sizes", _BATCH_SIZES.value)
     measures = {
         "evaluation": lambda: _evaluation(config, batch_sizes),
@@ -75,7 +76,8 @@ def _evaluation(config: Any, batch_sizes: Sequence[int]) -> None:
         f"real-time factor, {evaluations} evaluations",
     ]
     cli.say("\n" + table(header, rows))
-    cli.say("\n" + table(["kind of operation", "share of time"], [[k, f"{100 * v:.1f} %"] for k, v in shares.items()]))
+    kinds = [[kind, f"{100 * share:.1f} %"] for kind, share in shares.items() if share]
+    cli.say("\n" + table(["kind of operation", "share of time"], kinds))
 
 
 def _separation(config: Any) -> None:

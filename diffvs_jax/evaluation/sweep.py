@@ -47,7 +47,7 @@ def sweep(
     """Scores every setting on every clip.
 
     Programs compile once per sampler and number of steps: sigma_max and rho are arguments of theirs.
-    ``folder/sweep.csv`` is written anew after every setting, and ``folder/sweep.png`` at the end.
+    ``folder/sweep.csv`` and ``folder/sweep.png`` are written anew after every setting.
 
     Args:
       model: the trained model; its config's ``sampler.sigma_min`` and all else stay as they are.
@@ -67,6 +67,7 @@ def sweep(
     sigma_min = model.config.sampler.sigma_min
     points = settings(grid)
     grids = [sigma_grid(point.num_steps, sigma_min, point.sigma_max, point.rho) for point in points]
+    main = _main_column(model.config.data.targets)
     rows: list[Row] = []
     separators = {name: _separator(model, name, grid.s_churn, seed) for name in grid.samplers}
     for point, sigmas in zip(points, grids, strict=True):
@@ -75,9 +76,8 @@ def sweep(
         evaluations = num_evaluations(point.sampler, point.num_steps) * model.config.sampler.num_samples
         rows.append({**point._asdict(), "evaluations": evaluations, **summarize(scores)})
         write_table(folder / "sweep.csv", rows)
-        main = _main_column(separator.targets)
+        save_plot(folder / "sweep.png", rows, main)
         log(f"{len(rows)}/{len(points)}  {_name(point)}  {evaluations} evaluations  {main} {rows[-1][main]:.2f} dB")
-    save_plot(folder / "sweep.png", rows, _main_column(model.config.data.targets))
     compiled = sum(separator.num_compiled for separator in separators.values())
     log(f"{len(points)} settings took {compiled} compiled programs")
     return rows

@@ -58,8 +58,12 @@ def sampler_settings(config: Any) -> SamplerSettings:
         raise InputError(f"sampler.loop {s.loop!r} is none of {LOOPS}")
     if s.num_samples < 1:
         raise InputError(f"sampler.num_samples is {s.num_samples}; at least 1 is needed")
-    if s.s_churn < 0 or (s.s_churn > 0 and s.name != "stochastic_heun"):
+    if not s.s_churn >= 0 or (s.s_churn > 0 and s.name != "stochastic_heun"):
         raise InputError(f"sampler.s_churn is {s.s_churn}; it must be 0, or above it with sampler.name=stochastic_heun")
+    if not 0 <= s.s_t_min <= s.s_t_max:
+        raise InputError(f"sampler.s_t_min {s.s_t_min} and s_t_max {s.s_t_max} must be 0 or more, in rising order")
+    if not s.s_noise >= 0:
+        raise InputError(f"sampler.s_noise is {s.s_noise}; it must be 0 or more")
     return SamplerSettings(unroll(s.loop), s.s_churn, s.s_t_min, s.s_t_max, s.s_noise)
 
 

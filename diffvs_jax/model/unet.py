@@ -92,7 +92,7 @@ class UNet(nn.Module):
         widths = [s.channels * mult for mult in s.channel_mult]
         last = len(widths) - 1
         embedding = NoiseEmbedding(s.channels, dtype, s.embedding, s.fourier_scale, name="noise")(c_noise)
-        block_class = _REMAT[s.remat]
+        block_class = REMAT[s.remat]
 
         def block(x, width, name, resample=None, attention=False):
             return block_class(s, width, resample, attention, name=name)(x, embedding, train)
@@ -152,7 +152,7 @@ def _saves_products(primitive, *arguments, **parameters) -> bool:
     return jax.checkpoint_policies.dots_with_no_batch_dims_saveable(primitive, *arguments, **parameters)
 
 
-_REMAT = {
+REMAT = {  # what a block keeps for the backward pass
     "none": _Block,
     "selective": nn.remat(_Block, static_argnums=(3,), policy=_saves_products),
     "block": nn.remat(_Block, static_argnums=(3,)),
@@ -163,5 +163,5 @@ _CHOICES = {
     "resampling": tuple(RESAMPLED_AXES),
     "embedding": ("positional", "fourier"),
     "dtype": ("auto", "float32", "bfloat16"),
-    "remat": tuple(_REMAT),
+    "remat": tuple(REMAT),
 }

@@ -21,7 +21,8 @@ from diffvs_jax.model.denoiser import Params, abstract_params
 
 _READ_TO_SEPARATE = (
     "compilation_cache",
-    *(f"sampler.{key}" for key in ("name", "num_steps", "num_samples", "loop", "s_churn", "s_t_min", "s_t_max")),
+    *(f"sampler.{key}" for key in ("name", "num_steps", "sigma_min", "sigma_max", "rho", "num_samples", "loop")),
+    *(f"sampler.{key}" for key in ("s_churn", "s_t_min", "s_t_max", "s_noise")),
     *(f"separation.{key}" for key in ("step_frames", "taper_frames", "batch_size", "sum_to_mixture")),
 )
 CHECKPOINTS = "checkpoints"  # where a training run's steps lie in its workdir

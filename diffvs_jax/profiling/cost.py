@@ -15,8 +15,6 @@ from diffvs_jax.diffusion import edm
 from diffvs_jax.diffusion.samplers import num_evaluations
 from diffvs_jax.model.denoiser import abstract_params, build_network, make_denoiser
 
-REMAT = ("none", "selective", "block")
-
 # Compiles faster, and orders a CPU's program for little memory as accelerators do, not for parallel threads.
 _CPU_OPTIONS = {
     "xla_backend_optimization_level": 0,

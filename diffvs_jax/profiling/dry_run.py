@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from diffvs_jax.model.denoiser import build_network
+from diffvs_jax.model.unet import REMAT
 from diffvs_jax.profiling import cost
 from diffvs_jax.table import table
 
@@ -24,7 +25,7 @@ def print_costs(config: Any, batch_sizes: Sequence[int], say: Callable[[str], No
         [f"one evaluation of a {chunk_seconds:.2f}-s chunk", _tera(flops)],
         [f"one chunk: {evaluations} evaluations, {config.sampler.name}", _tera(per_chunk)],
         [f"one second of music: a chunk every {seconds:.2f} s", _tera(per_chunk / seconds)],
-        *([f"one training example, remat {r}", _tera(cost.training_flops(config, r))] for r in cost.REMAT),
+        *([f"one training example, remat {r}", _tera(cost.training_flops(config, r))] for r in REMAT),
     ]
     say("\n" + table(["work", "TFLOP"], rows))
 
@@ -33,7 +34,7 @@ def print_costs(config: Any, batch_sizes: Sequence[int], say: Callable[[str], No
     say(f"activations of a training step in {dtype}, GiB; the config says remat {config.model.remat!r}")
     header = ["remat", *(f"kept, batch {b}" for b in batch_sizes), *(f"XLA, batch {b}" for b in batch_sizes)]
     rows = []
-    for remat in cost.REMAT:
+    for remat in REMAT:
         kept = [_gib(cost.kept_bytes(config, remat, b)) for b in batch_sizes]
         rows.append([remat, *kept, *(_gib(cost.temporary_bytes(config, remat, b)) for b in batch_sizes)])
     say(table(header, rows))

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -26,12 +27,14 @@ def time_by_kind(compiled: Any, run: Callable[[], Any]) -> dict[str, float]:
         trace = next(Path(folder).rglob("*.xplane.pb"))
         data = jax.profiler.ProfileData.from_file(str(trace))
     busy: Counter[str] = Counter()
-    for plane in data.planes:
-        for line in plane.lines:
-            for event in line.events:
-                name = dict(event.stats).get("hlo_op")
-                if name in kinds:
-                    busy[kinds[str(name)]] += event.duration_ns
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 says of event.stats that it has no module
+        for plane in data.planes:
+            for line in plane.lines:
+                for event in line.events:
+                    name = dict(event.stats).get("hlo_op")
+                    if name in kinds:
+                        busy[kinds[str(name)]] += event.duration_ns
     total = sum(busy.values())
     return {kind: busy[kind] / total for kind in KINDS} if total else {}
 

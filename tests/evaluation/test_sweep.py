@@ -71,6 +71,18 @@ def test_table_and_plot_are_written(swept):
     assert picture.shape[0] > 300 and np.std(picture[..., :3]) > 0.05
 
 
+def test_an_interrupted_sweep_leaves_its_table_and_plot(swept, tmp_path):
+    model, clips, *_ = swept
+
+    def interrupt(line):
+        raise KeyboardInterrupt(line)
+
+    with pytest.raises(KeyboardInterrupt, match=r"^1/12"):
+        sweep(model, clips, GRID, tmp_path, log=interrupt)
+    assert len((tmp_path / "sweep.csv").read_text().splitlines()) == 2
+    assert image.imread(tmp_path / "sweep.png").shape[0] > 300
+
+
 def test_the_best_row_ignores_missing_scores():
     rows = [{"x": float("nan")}, {"x": -3.0}, {"x": 2.0}, {"x": float("nan")}]
     assert best(rows, "x") == {"x": 2.0}

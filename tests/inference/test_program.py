@@ -129,6 +129,9 @@ def test_every_draw_of_every_sample_is_fresh_and_lies_on_that_grid(monkeypatch):
         ("loop", "rolled", r"sampler.loop 'rolled' is none of \('auto', 'unrolled', 'scanned'\)"),
         ("num_samples", 0, "sampler.num_samples is 0; at least 1"),
         ("s_churn", -1.0, "sampler.s_churn is -1.0; it must be 0"),
+        ("s_churn", float("nan"), "sampler.s_churn is nan; it must be 0"),
+        ("s_t_min", 2e9, r"sampler.s_t_min 2000000000.0 and s_t_max 1000000000.0 must be"),
+        ("s_noise", -0.5, "sampler.s_noise is -0.5; it must be 0 or more"),
         ("s_churn", 2.0, "sampler.s_churn is 2.0; .* sampler.name=stochastic_heun"),
     ],
 )

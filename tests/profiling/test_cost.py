@@ -8,6 +8,7 @@ from jax.extend.core import jaxprs_in_params
 from configs.base import get_config as get_base
 from configs.small import get_config as get_small
 from diffvs_jax.model.denoiser import abstract_params
+from diffvs_jax.model.unet import REMAT
 from diffvs_jax.profiling import cost
 
 
@@ -71,9 +72,9 @@ def test_seconds_per_chunk_are_the_step_not_the_length():
 
 
 def test_remat_trades_kept_memory_for_work(nano_config):
-    kept = {remat: cost.kept_bytes(nano_config, remat, 2) for remat in cost.REMAT}
+    kept = {remat: cost.kept_bytes(nano_config, remat, 2) for remat in REMAT}
     assert kept["none"] > kept["selective"] > kept["block"] > 0
-    flops = {remat: cost.training_flops(nano_config, remat) for remat in cost.REMAT}
+    flops = {remat: cost.training_flops(nano_config, remat) for remat in REMAT}
     assert flops["none"] < flops["selective"] < flops["block"]
     forward = cost.evaluation_flops(nano_config)
     # The forward pass once more, but for what lies outside of blocks or ends them.
