@@ -3,8 +3,7 @@
 Conventions are those of ``torch.stft(center=True, normalized=False)`` and librosa with a
 periodic Hann window: ``n_fft / 2`` samples of reflect padding on each side, no scaling.
 Frames are cut by stacking shifted hop-blocks instead of gathering, so both directions are
-slices and sums that XLA fuses. Under a sharded ``jit`` wrap calls in ``jax.shard_map`` over the
-batch: XLA gathers the operand of an FFT otherwise.
+slices and sums that XLA fuses. A batch split over devices stays split.
 """
 
 import functools
@@ -12,6 +11,8 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from diffvs_jax.audio.fourier import irfft, rfft
 
 
 @functools.cache
@@ -33,7 +34,7 @@ def stft(audio: jax.Array, n_fft: int, hop_length: int) -> jax.Array:
     blocks = padded.reshape(*audio.shape[:-1], num_frames + overlap - 1, hop_length)
     frames = jnp.concatenate([blocks[..., k : k + num_frames, :] for k in range(overlap)], axis=-1)
     window = jnp.asarray(hann(n_fft), frames.dtype).reshape((1,) * (frames.ndim - 1) + (n_fft,))
-    return jnp.fft.rfft(frames * window, axis=-1)
+    return rfft(frames * window)
 
 
 def istft(spectrum: jax.Array, n_fft: int, hop_length: int) -> jax.Array:
@@ -44,7 +45,7 @@ def istft(spectrum: jax.Array, n_fft: int, hop_length: int) -> jax.Array:
     overlap = n_fft // hop_length
     num_frames = spectrum.shape[-2]
     lead = spectrum.shape[:-2]
-    frames = jnp.fft.irfft(spectrum, n=n_fft, axis=-1)
+    frames = irfft(spectrum, n_fft)
     window = jnp.asarray(hann(n_fft), frames.dtype).reshape((1,) * (frames.ndim - 1) + (n_fft,))
     blocks = (frames * window).reshape(*lead, num_frames, overlap, hop_length)
     shift = [(0, 0)] * len(lead)

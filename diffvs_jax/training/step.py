@@ -26,18 +26,11 @@ def split_stems(stems_BSNA: jax.Array) -> tuple[jax.Array, jax.Array]:
     return stems_BSNA.sum(axis=1), stems_BSNA[:, :-1]
 
 
-def make_encoder(path: SignalPath, mesh: Mesh) -> Callable:
-    """``(stems, stats) -> (condition, clean)``, each device transforming its own examples.
-
-    Under plain jit XLA would gather the whole batch on every device for the FFT.
-    """
-
-    def encode(stems_BSNA: jax.Array, stats: BandStats) -> tuple[jax.Array, jax.Array]:
-        mixture, targets = split_stems(stems_BSNA)
-        condition, context = encode_mixture(mixture, stats, path)
-        return condition, encode_targets(targets, context, path)
-
-    return jax.shard_map(encode, mesh=mesh, in_specs=(BATCH, PartitionSpec()), out_specs=(BATCH, BATCH))
+def encode_stems(stems_BSNA: jax.Array, stats: BandStats, path: SignalPath) -> tuple[jax.Array, jax.Array]:
+    """Condition and clean targets that the network works on, ``[B, T, F, C]`` each."""
+    mixture, targets = split_stems(stems_BSNA)
+    condition, context = encode_mixture(mixture, stats, path)
+    return condition, encode_targets(targets, context, path)
 
 
 def make_train_step(config: Any, mesh: Mesh, shardings: TrainState) -> Callable:
@@ -46,13 +39,12 @@ def make_train_step(config: Any, mesh: Mesh, shardings: TrainState) -> Callable:
     network = build_network(config)
     optimizer = make_optimizer(config.train)
     schedule = learning_rate(config.train)
-    encode = make_encoder(path, mesh)
     sigma_data = config.edm.sigma_data
 
     def train_step(state: TrainState, stems: jax.Array, stats: BandStats) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(config.seed), state.step)
         sigma_key, noise_key, dropout_key = jax.random.split(key, 3)
-        condition, clean = encode(stems, stats)
+        condition, clean = encode_stems(stems, stats, path)
         sigma = edm.draw_sigma(sigma_key, stems.shape[0], config.edm.p_mean, config.edm.p_std)
         noise = jax.random.normal(noise_key, clean.shape)
 
