@@ -76,7 +76,7 @@ def _evaluation(config: Any, batch_sizes: Sequence[int]) -> None:
         f"real-time factor, {evaluations} evaluations",
     ]
     cli.say("\n" + table(header, rows))
-    kinds = [[kind, f"{100 * share:.1f} %"] for kind, share in shares.items() if share]
+    kinds = [[kind, f"{100 * share:.1f} %"] for kind, share in shares.items()]
     cli.say("\n" + table(["kind of operation", "share of time"], kinds))
 
 

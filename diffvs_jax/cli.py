@@ -20,8 +20,6 @@ from diffvs_jax.errors import InputError
 # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD of glibc's malloc.h: one arena, grown in
 # large pieces, never shrunk.
 _MALLOC_SETTINGS = ((-8, 1), (-4, 0), (-1, 2**31 - 1), (-2, 2**28))
-
-
 _FREE_SETTINGS = ("compilation_cache", "model.dtype", "model.attention_backend")  # of use after training, too
 
 

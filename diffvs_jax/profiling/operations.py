@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-KINDS = ("convolutions", "dense layers", "attention", "norms", "Fourier transforms", "element-wise and copies")
+KINDS = ("convolutions", "dense layers", "attention", "norms", "element-wise and copies")
 
 
 def time_by_kind(compiled: Any, run: Callable[[], Any]) -> dict[str, float]:
@@ -68,8 +68,6 @@ def _kind(lines: str) -> str:
         return "convolutions"
     if re.search(r" dot\(|gemm|matmul", lines):
         return "attention" if attention and re.search(r"bhl[md]", names) else "dense layers"
-    if " fft(" in lines:
-        return "Fourier transforms"
     if re.search(r"norm", names):
         return "norms"
     if attention:
