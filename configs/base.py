@@ -73,7 +73,12 @@ def get_config() -> ConfigDict:
     c.separation.sum_to_mixture = False  # spread what targets that are the whole music lack of it evenly over them
 
     c.data = ConfigDict()
-    c.data.root = ""  # folder in MUSDB18-HQ's layout; empty: procedural songs
+    c.data.root = ""  # data set folders, comma-separated, each [KIND:]FOLDER with KIND musdb, moisesdb, stems or pools
+    # where it cannot be told by what lies there; empty: procedural songs
+    c.data.weights = ()  # share of examples from each of those folders; (): every track is visited equally often
+    c.data.valid_tracks = ()  # tracks held out as split "valid"; (): in MUSDB18 the musdb package's 14. L
+    c.data.rename_stems = ()  # "FROM=TO" for stems that go by other names; equal names are summed
+    c.data.strict = False  # stop at a track that cannot be used, instead of naming it and going on
     c.data.targets = ("vocals",)  # stems to separate, in order; the rest is one stem. P
     c.data.remix_probability = 0.75  # each stem from a song of its own. L
     c.data.gain_range = (0.25, 1.25)  # L

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import absl.logging
-import jax
 from absl import app, flags
 from tqdm import tqdm
 
@@ -49,6 +48,8 @@ def say(line: str) -> None:
 
 def announce_device() -> None:
     """Prints which devices run the program."""
+    import jax  # imported here: commands that only read songs never start it
+
     devices = jax.devices()
     say(f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})")
 

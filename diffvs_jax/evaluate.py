@@ -15,7 +15,8 @@ from absl import flags
 from diffvs_jax import __version__, cli
 from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.compilation import use_cache
-from diffvs_jax.data.datasets import Track, musdb_tracks, require_targets
+from diffvs_jax.data.datasets import open_split
+from diffvs_jax.data.tracks import Track, require_targets
 from diffvs_jax.diffusion.samplers import SAMPLERS
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation import scoring
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> None:
     if _SECONDS.value != 0:
         cli.positive_seconds("seconds", _SECONDS.value, least=1.0)  # cSDR scores whole seconds
     grid = _grid()
-    tracks = musdb_tracks(_ROOT.value, _SPLIT.value)
+    tracks = open_split(_ROOT.value, _SPLIT.value)
     model = weights.load(_CHECKPOINT.value)
     cli.change_settings(model.config, _SET.value)
     require_targets(tracks, model.config.data.targets)

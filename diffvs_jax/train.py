@@ -12,8 +12,9 @@ from ml_collections import config_flags
 
 from diffvs_jax import cli
 from diffvs_jax.compilation import use_cache
-from diffvs_jax.data.datasets import Track
 from diffvs_jax.data.source import open_tracks
+from diffvs_jax.data.tracks import Track
+from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.demo import demo_clips, run_demo
 from diffvs_jax.inference.separator import Separator, separation_plan
 from diffvs_jax.profiling.dry_run import print_costs
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> None:
     if not config.data.root:
         cli.say(f"songs: procedural, rendered once into {workdir / 'songs'}")
     with cli.progress("rendering songs", "song") as progress:
-        tracks = open_tracks(config, "train", workdir, progress)
+        tracks = open_tracks(config, "train", workdir, progress, cli.say)
     test_tracks = _test_tracks(config, workdir)
     cli.say(f"training songs: {len(tracks)}, {sum(track.seconds for track in tracks) / 3600:.2f} hours")
     train(config, workdir, tracks, cli.say)
@@ -55,10 +56,11 @@ def _test_tracks(config, workdir: Path) -> list[Track]:
     """What the demo scores, opened before training so that nothing is wrong with it afterwards."""
     if config.demo.num_songs == 0:
         return []
-    if config.data.root and not (Path(config.data.root) / "test").is_dir():
-        cli.say(f"{config.data.root} has no folder 'test'; the demo is the packaged excerpt alone")
+    try:
+        return open_tracks(config, "test", workdir)
+    except InputError as error:
+        cli.say(f"{error}; the demo is the packaged excerpt alone")
         return []
-    return open_tracks(config, "test", workdir)
 
 
 def _demo(config, workdir: Path, test_tracks: list[Track]) -> None:

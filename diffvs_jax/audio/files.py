@@ -5,15 +5,22 @@ back to librosa for what libsndfile does not know.
 """
 
 import dataclasses
+import functools
+import math
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from diffvs_jax.audio.wav import read_layout, read_samples
 from diffvs_jax.errors import InputError
+
+_RESAMPLING_MARGIN = 0.05  # seconds beside a segment that its resampling sees
+_Read = Callable[[int, np.ndarray], None]  # (first sample, where to put them)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +44,12 @@ def info(path: str | os.PathLike) -> AudioInfo:
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
     return AudioInfo(header.samplerate, header.frames, header.channels)
+
+
+def missing_samples(path: str | os.PathLike) -> int:
+    """Samples per channel that a wav file's header promises and the file does not hold."""
+    layout = read_layout(path)
+    return layout.missing_samples if layout else 0
 
 
 def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:
@@ -63,6 +76,9 @@ def load_segment(
 ) -> np.ndarray:
     """A segment of a file without decoding the rest.
 
+    Uncompressed wav is mapped into memory; other formats are sought in. A resampled segment is that
+    part of the whole file resampled: a margin on both sides is read with it.
+
     Args:
       path: audio file, any rate and channel count.
       start: first sample, counted at ``sample_rate``.
@@ -72,20 +88,44 @@ def load_segment(
 
     Returns:
       float32 ``[num_samples, num_channels]``.
+
+    Raises:
+      InputError: a missing file, not audio, or channels that do not fit.
     """
     _require_file(path)
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            ratio = file.samplerate / sample_rate
-            first = min(round(start * ratio), file.frames)
-            file.seek(first)
-            wanted = num_samples if ratio == 1 else int(np.ceil(num_samples * ratio)) + 1
-            audio = file.read(min(wanted, file.frames - first), dtype="float32", always_2d=True)
-            file_rate = file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
-    audio = to_channels(resample(audio, file_rate, sample_rate), num_channels)[:num_samples]
-    return np.pad(audio, ((0, num_samples - audio.shape[0]), (0, 0)))
+    layout = read_layout(path)
+    if layout is not None and layout.dtype:
+        read: _Read = functools.partial(read_samples, path, layout)
+        form = AudioInfo(layout.sample_rate, layout.num_samples, layout.num_channels)
+        audio = _read_part(read, form, start, num_samples, sample_rate)
+    else:
+        try:
+            with soundfile.SoundFile(str(path)) as file:
+                form = AudioInfo(file.samplerate, file.frames, file.channels)
+                audio = _read_part(functools.partial(_decode, file), form, start, num_samples, sample_rate)
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
+    return fit_length(to_channels(audio, num_channels), num_samples)
+
+
+def _read_part(read: _Read, form: AudioInfo, start: int, num_samples: int, sample_rate: int) -> np.ndarray:
+    """At most ``num_samples`` at ``sample_rate`` from ``start`` on, ``[samples, file's channels]``."""
+    common = math.gcd(form.sample_rate, sample_rate)
+    up, down = sample_rate // common, form.sample_rate // common
+    margin = 0 if up == down else round(_RESAMPLING_MARGIN * sample_rate)
+    # Every up-th sample of the output falls on a sample of the file: resampling begins at one of those.
+    begin = max(start - margin, 0) // up
+    skip = start - begin * up
+    wanted = -(-(skip + num_samples + margin) * down // up)
+    first = min(begin * down, form.num_samples)
+    audio = np.empty((min(wanted, form.num_samples - first), form.num_channels), np.float32)
+    read(first, audio)
+    return resample(audio, form.sample_rate, sample_rate)[skip : skip + num_samples]
+
+
+def _decode(file: soundfile.SoundFile, first: int, out: np.ndarray) -> None:
+    file.seek(first)
+    file.read(dtype="float32", out=out, fill_value=0.0)
 
 
 def save(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
@@ -117,7 +157,8 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 def fit_length(audio: np.ndarray, num_samples: int) -> np.ndarray:
     """Cuts or zero-pads the end of ``[samples, channels]`` to ``num_samples``."""
     audio = audio[:num_samples]
-    return np.pad(audio, ((0, num_samples - audio.shape[0]), (0, 0)))
+    missing = num_samples - audio.shape[0]
+    return np.pad(audio, ((0, missing), (0, 0))) if missing else audio
 
 
 def to_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:

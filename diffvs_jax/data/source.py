@@ -1,36 +1,114 @@
-"""Where a config's songs come from: a folder on disk, or procedural songs rendered once."""
+"""Where a config's songs come from: data sets on disk, or procedural songs rendered once."""
 
+import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffvs_jax.data.datasets import Track, musdb_tracks, require_targets
+from diffvs_jax.data.datasets import KINDS, Dataset, Listing, list_tracks, open_dataset
 from diffvs_jax.data.synthetic import write_corpus
+from diffvs_jax.data.tracks import Track, check_targets, require_targets
+from diffvs_jax.errors import InputError
 
 Progress = Callable[[int, int], None]
+Log = Callable[[str], None]
 
 
-def open_tracks(config: Any, split: str, workdir: str | os.PathLike, progress: Progress | None = None) -> list[Track]:
+def open_tracks(
+    config: Any, split: str, workdir: str | os.PathLike, progress: Progress | None = None, log: Log | None = None
+) -> list[Track]:
     """Tracks of ``config.data.root``, or of ``workdir/songs`` after rendering what is missing there.
+
+    Tracks that cannot be used are left out, with a line for each.
 
     Args:
       config: sections ``audio`` (rate and channels to render) and ``data``.
-      split: "train" or "test".
+      split: "train", "valid" or "test".
       workdir: a training run's folder.
       progress: called with (songs done, songs in all) while rendering.
+      log: told of tracks that are left out; None: nobody.
 
     Raises:
-      InputError: no such folder, no tracks, or a track without a target.
+      InputError: no such folder or split, no tracks that can be used, or, with ``data.strict``, one
+        that cannot.
     """
-    root = config.data.root
-    if not root:
-        root = Path(workdir) / "songs"
-        songs = config.data.synthetic
-        count = {"train": songs.num_train_songs, "test": songs.num_test_songs}[split]
-        rate, channels = config.audio.sample_rate, config.audio.num_channels
-        workers = os.cpu_count() or 1
-        write_corpus(root, split, count, songs.seconds, rate, channels, songs.seed, workers, progress)
-    tracks = musdb_tracks(root, split)
-    require_targets(tracks, config.data.targets)
-    return tracks
+    data = config.data
+    check_targets(data.targets)
+    roots = [part.strip() for part in data.root.split(",") if part.strip()]
+    if not roots:
+        roots = [str(_render(config, split, workdir, progress))]
+    if data.weights and len(data.weights) != len(roots):
+        raise InputError(f"data.weights has {len(data.weights)} numbers for {len(roots)} folders in data.root")
+    if not all(weight > 0 for weight in data.weights):
+        raise InputError(f"data.weights is {data.weights}; give numbers above zero")
+    datasets = {root: _open(root, data) for root in roots}
+    if split != "train":  # MUSDB18 has a test set, MoisesDB has none: what there is, is enough
+        datasets = {root: dataset for root, dataset in datasets.items() if split in dataset.splits()}
+        if not datasets:
+            raise InputError(f"{data.root}: has no split '{split}'")
+    listings = [_list(dataset, split, data) for dataset in datasets.values()]
+    problems = [problem for listing in listings for problem in listing.problems]
+    if problems and data.strict:
+        raise InputError(f"{len(problems)} tracks cannot be used (data.strict): {problems[0]}")
+    for problem in problems:
+        if log:
+            log(f"left out: {problem}")
+    for root, listing in zip(datasets, listings, strict=True):
+        if not listing.tracks:
+            raise InputError(f"{root}: none of its tracks can be used; {listing.problems[0]}")
+    return _weighted([listing.tracks for listing in listings], data.weights if split == "train" else ())
+
+
+def _open(root: str, data: Any) -> Dataset:
+    """The data set of one root, "[KIND:]FOLDER"."""
+    kind, _, folder = root.partition(":")
+    if kind not in KINDS or not folder:
+        kind, folder = "", root
+    return open_dataset(folder, kind, data.valid_tracks)
+
+
+def _list(dataset: Dataset, split: str, data: Any) -> Listing:
+    """Tracks of a data set; those that lack a target they should have are problems."""
+    listing = list_tracks(dataset, split, _names(data.rename_stems))
+    usable = []
+    for track in listing.tracks:
+        try:
+            if track.whole:
+                require_targets([track], data.targets)
+            usable.append(track)
+        except InputError as error:
+            listing.problems.append(str(error))
+    return Listing(usable, listing.problems)
+
+
+def _names(pairs: Sequence[str]) -> dict[str, str]:
+    """The mapping that "FROM=TO" strings spell."""
+    names = dict(pair.partition("=")[::2] for pair in pairs)
+    for old, new in names.items():
+        if not old or not new:
+            raise InputError(f"data.rename_stems holds '{old}={new}'; give FROM=TO, such as percussion=drums")
+    return names
+
+
+def _weighted(sets: Sequence[list[Track]], weights: Sequence[float]) -> list[Track]:
+    """All tracks, those of set i together with share ``weights[i]`` of the visits; no weights: one visit each."""
+    if not weights:
+        return [track for tracks in sets for track in tracks]
+    total = sum(map(len, sets))
+    return [
+        dataclasses.replace(track, weight=weight / sum(weights) * total / len(tracks))
+        for tracks, weight in zip(sets, weights, strict=True)
+        for track in tracks
+    ]
+
+
+def _render(config: Any, split: str, workdir: str | os.PathLike, progress: Progress | None) -> Path:
+    """Procedural songs of a split in ``workdir/songs``."""
+    root = Path(workdir) / "songs"
+    songs = config.data.synthetic
+    count = {"train": songs.num_train_songs, "test": songs.num_test_songs}[split]
+    rate, channels = config.audio.sample_rate, config.audio.num_channels
+    workers = os.cpu_count() or 1
+    write_corpus(root, split, count, songs.seconds, rate, channels, songs.seed, workers, progress)
+    return root

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from diffvs_jax.audio import files
-from diffvs_jax.data.datasets import Track
+from diffvs_jax.data.tracks import Track
 from diffvs_jax.evaluation.scoring import Clip, load_clip
 from diffvs_jax.evaluation.spectrogram import save_spectrograms
 from diffvs_jax.inference.separator import INSTRUMENTAL, Separator

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffvs_jax.audio import files
-from diffvs_jax.data.datasets import Track
+from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.separator import INSTRUMENTAL, VOCALS, add_remainder
 from diffvs_jax.metrics import sdr
@@ -46,7 +46,10 @@ def load_references(track: Track, targets: Sequence[str]) -> tuple[np.ndarray, d
     Raises:
       InputError: a target is missing, or stems differ in rate, channels or length.
     """
-    stems = {name: files.load(path) for name, path in track.stems.items()}
+    stems = {name: track.load_stem(name) for name in track.stems}
+    if not track.whole:  # a stem that ends early is silent from there on
+        longest = max(len(audio) for audio, _ in stems.values())
+        stems = {name: (files.fit_length(audio, longest), rate) for name, (audio, rate) in stems.items()}
     mixture = files.load(track.mixture) if track.mixture else None
     loaded = [*stems.values(), *([mixture] if mixture else [])]
     forms = {(audio.shape, rate) for audio, rate in loaded}

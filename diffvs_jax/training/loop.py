@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.compilation import compile_program
-from diffvs_jax.data.datasets import Track
 from diffvs_jax.data.pipeline import training_batches
+from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.training.band_stats import measure_band_stats
 from diffvs_jax.training.checkpoint import RunCheckpoints

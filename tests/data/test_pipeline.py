@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from diffvs_jax.data import datasets, pipeline
+from diffvs_jax.data import datasets, examples, pipeline
 from diffvs_jax.errors import InputError
 
 RATE = 8000
@@ -46,7 +46,7 @@ def write_tracks(root, num_tracks, audio, stems=STEMS):
         folder.mkdir(parents=True)
         for place, stem in enumerate(stems):
             soundfile.write(folder / f"{stem}.wav", audio(index, place), RATE, subtype="FLOAT")
-    return datasets.musdb_tracks(root, "train")
+    return datasets.open_split(root, "train")
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def check_resumption(tracks, config, iterator, wanted):
         ({"num_workers": -1}, "num_workers is -1"),
         ({"num_threads": -2}, "num_threads is -2"),
         ({"prefetch": -3}, "prefetch is -3"),
-        ({"targets": ("choir",)}, "has no stem 'choir'"),
+        ({"targets": ("choir",)}, "no track has stem 'choir'"),
     ],
 )
 def test_settings_out_of_range_are_named(constants, changes, message):
@@ -297,7 +297,7 @@ def test_no_tracks_is_an_error():
 
 
 def evaluation(tracks, targets=("bass",), per_track=3):
-    return pipeline.evaluation_chunks(
+    return examples.evaluation_chunks(
         tracks, targets, chunk_samples=CHUNK, sample_rate=RATE, num_channels=1, per_track=per_track
     )
 

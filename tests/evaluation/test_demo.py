@@ -3,7 +3,7 @@ import pytest
 from matplotlib import image
 
 from diffvs_jax.audio import files
-from diffvs_jax.data.datasets import musdb_tracks
+from diffvs_jax.data.datasets import open_split
 from diffvs_jax.evaluation.demo import EXCERPT, Clip, demo_clips, excerpt, run_demo
 from diffvs_jax.metrics.sdr import usdr
 from tests.helpers import RATE
@@ -21,17 +21,17 @@ def test_the_packaged_excerpt_is_ten_seconds_of_real_stems():
 
 
 def test_clips_are_the_middle_of_each_song_and_the_excerpt(musdb_folder):
-    tracks = musdb_tracks(musdb_folder, "test")
+    tracks = open_split(musdb_folder, "test")
     clips = demo_clips(tracks, ["vocals"], 1, 0.5)
     assert [clip.name for clip in clips] == [tracks[0].name, EXCERPT]
-    whole, _ = files.load(tracks[0].stems["vocals"])
+    whole, _ = tracks[0].load_stem("vocals")
     np.testing.assert_array_equal(clips[0].truth["vocals"], whole[3200:7200])  # 1.3 s at 8 kHz
     for clip in clips:
         np.testing.assert_allclose(sum(clip.truth.values()), clip.mixture, atol=1e-5)
 
 
 def test_a_song_shorter_than_a_clip_is_taken_whole(musdb_folder):
-    (clip,) = demo_clips(musdb_tracks(musdb_folder, "test")[:1], ["drums"], 5, 60.0)
+    (clip,) = demo_clips(open_split(musdb_folder, "test")[:1], ["drums"], 5, 60.0)
     assert clip.mixture.shape == (round(1.3 * RATE), 2)
     assert set(clip.truth) == {"drums", "rest"}
 

@@ -5,7 +5,7 @@ import pytest
 from matplotlib import image
 
 from diffvs_jax.audio.representation import BandStats
-from diffvs_jax.data.datasets import musdb_tracks
+from diffvs_jax.data.datasets import open_split
 from diffvs_jax.diffusion.samplers import sigma_grid
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation import sweep as sweep_module
@@ -20,7 +20,7 @@ GRID = Grid(("heun", "dpmpp_2m"), (1, 3), (3.0, 10.0), (3.0, 7.0))
 @pytest.fixture(scope="module")
 def swept(trained, musdb_folder, tmp_path_factory):
     model = weights.load(trained.workdir)
-    clips = [load_clip(track, ("vocals",)) for track in musdb_tracks(musdb_folder, "test")]
+    clips = [load_clip(track, ("vocals",)) for track in open_split(musdb_folder, "test")]
     folder, log = tmp_path_factory.mktemp("sweep") / "new", []
     return model, clips, sweep(model, clips, GRID, folder, log=log.append), folder, log
 

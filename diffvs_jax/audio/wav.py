@@ -1,0 +1,90 @@
+"""Where the samples lie in a wav file, so that a segment is read without a decoder.
+
+Training reads random seconds of many files. Mapping the file and converting its integers takes a
+quarter of the time that libsndfile takes for the same samples, and gives the same bits.
+"""
+
+import dataclasses
+import os
+import struct
+from typing import BinaryIO
+
+import numpy as np
+
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+# (format, bits) -> type on disk, and the factor that libsndfile applies to full scale.
+_TYPES = {(_PCM, 16): ("<i2", 2.0**-15), (_PCM, 32): ("<i4", 2.0**-31), (_FLOAT, 32): ("<f4", 1.0)}
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # written by encoders that could not seek back
+
+
+@dataclasses.dataclass(frozen=True)
+class WavLayout:
+    """What a RIFF header says.
+
+    Attributes:
+      sample_rate: in Hz.
+      num_channels: of the file.
+      dtype: of a sample on disk; "" where mapping is not offered (8 and 24 bit, compressed).
+      scale: factor to full scale 1.
+      offset: of the first sample, in bytes.
+      num_samples: per channel, that are there.
+      missing_samples: that the header promises beyond the end of the file.
+    """
+
+    sample_rate: int
+    num_channels: int
+    dtype: str
+    scale: float
+    offset: int
+    num_samples: int
+    missing_samples: int
+
+
+def read_layout(path: str | os.PathLike) -> WavLayout | None:
+    """The layout of a wav file; None for anything else, RF64 included."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        return _walk(file, os.fstat(file.fileno()).st_size)
+
+
+def read_samples(path: str | os.PathLike, layout: WavLayout, first: int, out: np.ndarray) -> None:
+    """Samples from ``first`` on as float32 into ``out [samples, channels]``; the layout has a ``dtype``."""
+    if out.shape[0] == 0:
+        return  # nothing cannot be mapped
+    at = layout.offset + first * layout.num_channels * np.dtype(layout.dtype).itemsize
+    samples = np.memmap(path, layout.dtype, "r", at, out.shape)
+    # The scale is a power of two: the product is exact wherever the sample fits in a float32.
+    np.multiply(samples, np.float32(layout.scale), out=out, casting="unsafe")
+
+
+def _walk(file: BinaryIO, size: int) -> WavLayout | None:
+    """Chunk by chunk to the samples; the format comes before them."""
+    form: tuple[int, int, int, int, int] | None = None
+    while len(head := file.read(8)) == 8:
+        name, length = head[:4], struct.unpack("<I", head[4:])[0]
+        start = file.tell()
+        if name == b"fmt " and length >= 16:
+            tag, channels, rate, _, block, bits = struct.unpack("<HHIIHH", file.read(16))
+            if tag == _EXTENSIBLE and length >= 26:
+                tag = struct.unpack("<8xH", file.read(10))[0]
+            form = (tag, channels, rate, block, bits)
+        if name == b"data":
+            return _layout(form, start, length, size - start)
+        file.seek(start + length + length % 2)  # chunks begin at even bytes
+    return None
+
+
+def _layout(form: tuple[int, int, int, int, int] | None, start: int, promised: int, there: int) -> WavLayout | None:
+    if form is None:
+        return None
+    tag, channels, rate, block, bits = form
+    if not channels or not block or not rate:
+        return None
+    dtype, scale = _TYPES.get((tag, bits), ("", 1.0))
+    if block * 8 != channels * bits:
+        dtype = ""
+    present = there if promised in _UNKNOWN_SIZES else min(promised, there)
+    missing = 0 if promised in _UNKNOWN_SIZES else max(promised - there, 0)
+    return WavLayout(rate, channels, dtype, scale, start, present // block, -(-missing // block))

@@ -1,0 +1,182 @@
+"""One training example: which tracks its rows come from, where in them, and what is read."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from diffvs_jax.data import mixing
+from diffvs_jax.data.tracks import Track, check_targets, require_targets
+from diffvs_jax.errors import InputError
+
+# Below this peak a target counts as silent: -60 dB of full scale.
+_SILENT_PEAK = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleSpec:
+    """What an example is made of; plain values, since workers receive it pickled.
+
+    Attributes:
+      targets: stem names, in the order of the example's rows.
+      chunk_samples: length of an example.
+      sample_rate: in Hz.
+      num_channels: 1 or 2.
+      remix_probability: of rows that come from independently drawn tracks and offsets.
+      vocal_active_tries: how often an offset with silent targets is drawn anew.
+      augmentation: what happens to the rows then.
+    """
+
+    targets: tuple[str, ...]
+    chunk_samples: int
+    sample_rate: int
+    num_channels: int
+    remix_probability: float = 0.0
+    vocal_active_tries: int = 0
+    augmentation: mixing.Augmentation = mixing.NO_AUGMENTATION
+
+    @property
+    def rows(self) -> range:
+        """A row per target, and one for the rest of the music."""
+        return range(len(self.targets) + 1)
+
+
+class Pool:
+    """The tracks of a training set, and which of them can give which row.
+
+    Args:
+      tracks: what to draw from.
+      spec: of the examples.
+
+    Raises:
+      InputError: no tracks, targets that cannot be, or a row that no track can give.
+    """
+
+    def __init__(self, tracks: Sequence[Track], spec: ExampleSpec):
+        check_targets(spec.targets)
+        self.tracks, self.spec = tuple(tracks), spec
+        self.rows = [_rows_of(track, spec) for track in tracks]
+        weights = np.array([track.weight for track in tracks])
+        # Row by row the weights' running sum over the tracks that can give it.
+        self._shares = [
+            np.cumsum(weights * [row in rows for rows in self.rows]) if len(tracks) else np.zeros(1)
+            for row in spec.rows
+        ]
+        for row, share in zip(spec.rows, self._shares, strict=True):
+            if share[-1] == 0:
+                wanted = f"stem '{spec.targets[row]}'" if row < len(spec.targets) else "any other stem than the targets"
+                stems = sorted({stem for track in tracks for stem in track.stems})
+                raise InputError(f"no track has {wanted} (stems there are: {', '.join(stems)}); choose other targets")
+
+    def epoch_order(self, seed: int, epoch: int) -> np.ndarray:
+        """Tracks that an epoch visits, in an order of its own, ``[len(tracks)]``.
+
+        A track comes as often as its weight says: the weight's whole part in every epoch, its
+        fraction in that share of all epochs (systematic sampling).
+        """
+        rng = np.random.default_rng((seed, epoch))
+        order = rng.permutation(len(self.tracks))
+        weights = np.array([track.weight for track in self.tracks])[order]
+        if (weights == 1).all():
+            return order
+        marks = np.cumsum(weights) * (len(order) / weights.sum())
+        visited = np.searchsorted(marks, np.arange(len(order)) + rng.random(), side="right")
+        return rng.permutation(order[np.minimum(visited, len(order) - 1)])
+
+    def partner(self, row: int, rng: np.random.Generator) -> int:
+        """A track, by weight, that can give ``row``."""
+        share = self._shares[row]
+        return min(int(np.searchsorted(share, rng.random() * share[-1], side="right")), len(self.tracks) - 1)
+
+
+def draw_example(pool: Pool, track_index: int, rng: np.random.Generator) -> np.ndarray:
+    """One augmented example, float32 ``[num_targets + 1, chunk_samples, num_channels]``.
+
+    A remixed example keeps the visited track for the first row it can give, so that an epoch still
+    visits every track; each further row has a track and an offset of its own. Where the visited
+    track cannot give every row, the example is always remixed.
+    """
+    spec, own = pool.spec, pool.rows[track_index]
+    if rng.random() < spec.remix_probability or len(own) < len(spec.rows):
+        stems = np.empty((len(spec.rows), spec.chunk_samples, spec.num_channels), np.float32)
+        for row in spec.rows:
+            index = track_index if row == own[0] else pool.partner(row, rng)
+            stems[row] = _draw_rows(pool.tracks[index], [row], spec, rng)[0]
+    else:
+        stems = _draw_rows(pool.tracks[track_index], spec.rows, spec, rng)
+    return mixing.augment(stems, len(spec.targets), spec.augmentation, rng)
+
+
+def evaluation_chunks(
+    tracks: Sequence[Track],
+    targets: Sequence[str],
+    *,
+    chunk_samples: int,
+    sample_rate: int,
+    num_channels: int,
+    per_track: int,
+) -> np.ndarray:
+    """Evenly spaced chunks of every track, the same on every call, as they are.
+
+    Returns:
+      float32 ``[len(tracks) * per_track, num_targets + 1, chunk_samples, num_channels]``, track
+      by track; rows as in ``draw_example``. One chunk per track is its middle. Tracks too
+      short for distinct chunks repeat themselves, so the number never depends on the audio.
+
+    Raises:
+      InputError: no tracks, a missing target, or ``per_track`` below 1.
+    """
+    if per_track < 1 or not tracks:
+        raise InputError(f"{per_track} chunks of each of {len(tracks)} tracks; both must be at least 1")
+    require_targets(tracks, targets)
+    spec = ExampleSpec(tuple(targets), chunk_samples, sample_rate, num_channels)
+    return np.stack(
+        [
+            _read_rows(track, spec.rows, round((place + 0.5) / per_track * _last_start(track, spec)), spec)
+            for track in tracks
+            for place in range(per_track)
+        ]
+    )
+
+
+def _rows_of(track: Track, spec: ExampleSpec) -> list[int]:
+    """Rows that a track can give; where several targets are the whole music, the rest is silence."""
+    rows = [row for row, target in enumerate(spec.targets) if target in track.stems]
+    rest = set(track.stems) - set(spec.targets) or 1 < len(rows) == len(spec.targets)
+    return [*rows, len(spec.targets)] if rest else rows
+
+
+def _draw_rows(track: Track, rows: Sequence[int], spec: ExampleSpec, rng: np.random.Generator) -> np.ndarray:
+    """``rows`` of a track from one random offset, ``[len(rows), samples, channels]``.
+
+    The offset is drawn anew while all targets among the rows are silent, as long as tries last.
+    """
+    last = _last_start(track, spec)
+    targets = [row for row in rows if row < len(spec.targets)]
+    others = [row for row in rows if row >= len(spec.targets)]
+    start = int(rng.integers(last + 1))
+    # Tries read the targets alone; where a track has a single offset there is nothing to try.
+    tries = spec.vocal_active_tries if targets and last > 0 else 0
+    if not tries:
+        return _read_rows(track, rows, start, spec)
+    active = _read_rows(track, targets, start, spec)
+    for _ in range(tries):
+        if np.abs(active).max() >= _SILENT_PEAK:
+            break
+        start = int(rng.integers(last + 1))
+        active = _read_rows(track, targets, start, spec)
+    return np.concatenate([active, _read_rows(track, others, start, spec)])
+
+
+def _read_rows(track: Track, rows: Sequence[int], start: int, spec: ExampleSpec) -> np.ndarray:
+    """``[len(rows), samples, channels]``: a target each, or the sum of what is no target."""
+    stems = np.zeros((len(rows), spec.chunk_samples, spec.num_channels), np.float32)
+    rest = [name for name in track.stems if name not in spec.targets]
+    for place, row in enumerate(rows):
+        for name in [spec.targets[row]] if row < len(spec.targets) else rest:
+            stems[place] += track.read_stem(name, start, spec.chunk_samples, spec.sample_rate, spec.num_channels)
+    return stems
+
+
+def _last_start(track: Track, spec: ExampleSpec) -> int:
+    return max(0, int(track.seconds * spec.sample_rate) - spec.chunk_samples)
