@@ -74,7 +74,14 @@ def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:
 def load_segment(
     path: str | os.PathLike, start: int, num_samples: int, sample_rate: int, num_channels: int
 ) -> np.ndarray:
-    """A segment of a file without decoding the rest.
+    """A segment of a file as float32 ``[num_samples, num_channels]``; see ``read_segment``."""
+    out = np.empty((num_samples, num_channels), np.float32)
+    read_segment(path, start, sample_rate, out)
+    return out
+
+
+def read_segment(path: str | os.PathLike, start: int, sample_rate: int, out: np.ndarray) -> None:
+    """Reads a segment of a file without decoding the rest.
 
     Uncompressed wav is mapped into memory; other formats are sought in. A resampled segment is that
     part of the whole file resampled: a margin on both sides is read with it.
@@ -82,12 +89,9 @@ def load_segment(
     Args:
       path: audio file, any rate and channel count.
       start: first sample, counted at ``sample_rate``.
-      num_samples: length at ``sample_rate``; what lies beyond the file's end is zeros.
       sample_rate: wanted rate in Hz; another rate in the file is resampled.
-      num_channels: wanted channels, see ``to_channels``.
-
-    Returns:
-      float32 ``[num_samples, num_channels]``.
+      out: float32 ``[samples, channels]`` to fill; what lies beyond the file's end is zeros. For its
+        channels see ``to_channels``.
 
     Raises:
       InputError: a missing file, not audio, or channels that do not fit.
@@ -95,20 +99,29 @@ def load_segment(
     _require_file(path)
     layout = read_layout(path)
     if layout is not None and layout.dtype:
-        read: _Read = functools.partial(read_samples, path, layout)
         form = AudioInfo(layout.sample_rate, layout.num_samples, layout.num_channels)
-        audio = _read_part(read, form, start, num_samples, sample_rate)
+        _read_segment(functools.partial(read_samples, path, layout), form, start, sample_rate, out)
+        return
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            form = AudioInfo(file.samplerate, file.frames, file.channels)
+            _read_segment(functools.partial(_decode, file), form, start, sample_rate, out)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
+
+
+def _read_segment(read: _Read, form: AudioInfo, start: int, sample_rate: int, out: np.ndarray) -> None:
+    if (form.sample_rate, form.num_channels) == (sample_rate, out.shape[1]):
+        there = min(max(form.num_samples - start, 0), len(out))
+        read(start, out[:there])
     else:
-        try:
-            with soundfile.SoundFile(str(path)) as file:
-                form = AudioInfo(file.samplerate, file.frames, file.channels)
-                audio = _read_part(functools.partial(_decode, file), form, start, num_samples, sample_rate)
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
-    return fit_length(to_channels(audio, num_channels), num_samples)
+        audio = to_channels(_resampled_part(read, form, start, len(out), sample_rate), out.shape[1])
+        there = len(audio)
+        out[:there] = audio
+    out[there:] = 0
 
 
-def _read_part(read: _Read, form: AudioInfo, start: int, num_samples: int, sample_rate: int) -> np.ndarray:
+def _resampled_part(read: _Read, form: AudioInfo, start: int, num_samples: int, sample_rate: int) -> np.ndarray:
     """At most ``num_samples`` at ``sample_rate`` from ``start`` on, ``[samples, file's channels]``."""
     common = math.gcd(form.sample_rate, sample_rate)
     up, down = sample_rate // common, form.sample_rate // common
@@ -124,8 +137,9 @@ def _read_part(read: _Read, form: AudioInfo, start: int, num_samples: int, sampl
 
 
 def _decode(file: soundfile.SoundFile, first: int, out: np.ndarray) -> None:
-    file.seek(first)
-    file.read(dtype="float32", out=out, fill_value=0.0)
+    if len(out):
+        file.seek(first)
+        file.read(dtype="float32", out=out, fill_value=0.0)
 
 
 def save(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:

@@ -89,8 +89,23 @@ class Pool:
         return min(int(np.searchsorted(share, rng.random() * share[-1], side="right")), len(self.tracks) - 1)
 
 
-def draw_example(pool: Pool, track_index: int, rng: np.random.Generator) -> np.ndarray:
-    """One augmented example, float32 ``[num_targets + 1, chunk_samples, num_channels]``.
+def draw_batch(pool: Pool, visits: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Augmented examples, float32 ``[batch, num_targets + 1, chunk_samples, num_channels]``.
+
+    Args:
+      pool: what to draw from.
+      visits: for each example the index of the visited track, and a seed for all that is random in it.
+    """
+    spec = pool.spec
+    # Drawn in place: an example of six seconds has 4 MB, and each copy of it costs like reading it did.
+    batch = np.empty((len(visits), len(spec.rows), spec.chunk_samples, spec.num_channels), np.float32)
+    for example, (track_index, seed) in zip(batch, visits, strict=True):
+        draw_example(pool, track_index, np.random.default_rng(seed), example)
+    return batch
+
+
+def draw_example(pool: Pool, track_index: int, rng: np.random.Generator, out: np.ndarray) -> None:
+    """Draws one augmented example into ``out [num_targets + 1, chunk_samples, num_channels]``.
 
     A remixed example keeps the visited track for the first row it can give, so that an epoch still
     visits every track; each further row has a track and an offset of its own. Where the visited
@@ -98,13 +113,12 @@ def draw_example(pool: Pool, track_index: int, rng: np.random.Generator) -> np.n
     """
     spec, own = pool.spec, pool.rows[track_index]
     if rng.random() < spec.remix_probability or len(own) < len(spec.rows):
-        stems = np.empty((len(spec.rows), spec.chunk_samples, spec.num_channels), np.float32)
         for row in spec.rows:
             index = track_index if row == own[0] else pool.partner(row, rng)
-            stems[row] = _draw_rows(pool.tracks[index], [row], spec, rng)[0]
+            _draw_rows(pool.tracks[index], [row], spec, rng, out)
     else:
-        stems = _draw_rows(pool.tracks[track_index], spec.rows, spec, rng)
-    return mixing.augment(stems, len(spec.targets), spec.augmentation, rng)
+        _draw_rows(pool.tracks[track_index], spec.rows, spec, rng, out)
+    out[:] = mixing.augment(out, len(spec.targets), spec.augmentation, rng)
 
 
 def evaluation_chunks(
@@ -130,13 +144,11 @@ def evaluation_chunks(
         raise InputError(f"{per_track} chunks of each of {len(tracks)} tracks; both must be at least 1")
     require_targets(tracks, targets)
     spec = ExampleSpec(tuple(targets), chunk_samples, sample_rate, num_channels)
-    return np.stack(
-        [
-            _read_rows(track, spec.rows, round((place + 0.5) / per_track * _last_start(track, spec)), spec)
-            for track in tracks
-            for place in range(per_track)
-        ]
-    )
+    chunks = np.empty((len(tracks) * per_track, len(spec.rows), chunk_samples, num_channels), np.float32)
+    places = [(track, (place + 0.5) / per_track) for track in tracks for place in range(per_track)]
+    for chunk, (track, place) in zip(chunks, places, strict=True):
+        _read_rows(track, spec.rows, round(place * _last_start(track, spec)), spec, chunk)
+    return chunks
 
 
 def _rows_of(track: Track, spec: ExampleSpec) -> list[int]:
@@ -146,37 +158,30 @@ def _rows_of(track: Track, spec: ExampleSpec) -> list[int]:
     return [*rows, len(spec.targets)] if rest else rows
 
 
-def _draw_rows(track: Track, rows: Sequence[int], spec: ExampleSpec, rng: np.random.Generator) -> np.ndarray:
-    """``rows`` of a track from one random offset, ``[len(rows), samples, channels]``.
+def _draw_rows(track: Track, rows: Sequence[int], spec: ExampleSpec, rng: np.random.Generator, out: np.ndarray) -> None:
+    """Reads ``rows`` of a track from one random offset into the rows of ``out``.
 
     The offset is drawn anew while all targets among the rows are silent, as long as tries last.
     """
     last = _last_start(track, spec)
     targets = [row for row in rows if row < len(spec.targets)]
-    others = [row for row in rows if row >= len(spec.targets)]
     start = int(rng.integers(last + 1))
-    # Tries read the targets alone; where a track has a single offset there is nothing to try.
-    tries = spec.vocal_active_tries if targets and last > 0 else 0
-    if not tries:
-        return _read_rows(track, rows, start, spec)
-    active = _read_rows(track, targets, start, spec)
-    for _ in range(tries):
-        if np.abs(active).max() >= _SILENT_PEAK:
+    _read_rows(track, targets, start, spec, out)
+    # Where a track has a single offset there is nothing to try.
+    for _ in range(spec.vocal_active_tries if targets and last > 0 else 0):
+        if np.abs(out[targets]).max() >= _SILENT_PEAK:
             break
         start = int(rng.integers(last + 1))
-        active = _read_rows(track, targets, start, spec)
-    return np.concatenate([active, _read_rows(track, others, start, spec)])
+        _read_rows(track, targets, start, spec, out)
+    _read_rows(track, [row for row in rows if row not in targets], start, spec, out)
 
 
-def _read_rows(track: Track, rows: Sequence[int], start: int, spec: ExampleSpec) -> np.ndarray:
-    """``[len(rows), samples, channels]``: a target each, or the sum of what is no target."""
-    stems = np.zeros((len(rows), spec.chunk_samples, spec.num_channels), np.float32)
+def _read_rows(track: Track, rows: Sequence[int], start: int, spec: ExampleSpec, out: np.ndarray) -> None:
+    """Reads ``rows`` into those of ``out``: a target each, or the sum of what is no target."""
     rest = [name for name in track.stems if name not in spec.targets]
-    for place, row in enumerate(rows):
-        for name in [spec.targets[row]] if row < len(spec.targets) else rest:
-            stems[place] += track.read_stem(name, start, spec.chunk_samples, spec.sample_rate, spec.num_channels)
-    return stems
+    for row in rows:
+        track.read([spec.targets[row]] if row < len(spec.targets) else rest, start, spec.sample_rate, out[row])
 
 
 def _last_start(track: Track, spec: ExampleSpec) -> int:
-    return max(0, int(track.seconds * spec.sample_rate) - spec.chunk_samples)
+    return max(0, round(track.seconds * spec.sample_rate) - spec.chunk_samples)

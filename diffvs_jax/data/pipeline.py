@@ -9,7 +9,7 @@ import numpy as np
 from absl import flags
 
 from diffvs_jax.data import mixing
-from diffvs_jax.data.examples import ExampleSpec, Pool, draw_example
+from diffvs_jax.data.examples import ExampleSpec, Pool, draw_batch
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 
@@ -69,14 +69,15 @@ def training_batches(
         epoch, place_in_epoch = divmod(place, len(tracks))
         return int(_epoch_order(pool, seed, epoch)[place_in_epoch])
 
-    def example(track_index: int, rng: np.random.Generator) -> np.ndarray:
-        return draw_example(pool, track_index, rng)
+    def with_seed(track_index: int, rng: np.random.Generator) -> tuple[int, int]:
+        return track_index, int(rng.integers(2**63))
 
     # Randomness is tied to the place in the common sequence (before the slice), and batches are
     # formed before grain hands them to threads and workers: neither can change what is drawn.
     dataset = grain.MapDataset.range(len(tracks)).seed(seed).repeat().map_with_index(visited_track)
-    dataset = dataset.random_map(example)[process_index::process_count]
-    batches = dataset.batch(batch_size, drop_remainder=True).to_iter_dataset(
+    dataset = dataset.random_map(with_seed)[process_index::process_count]
+    drawing = functools.partial(draw_batch, pool)
+    batches = dataset.batch(batch_size, drop_remainder=True, batch_fn=drawing).to_iter_dataset(
         grain.ReadOptions(num_threads=min(config.num_threads, config.prefetch), prefetch_buffer_size=config.prefetch)
     )
     if config.num_workers > 0:

@@ -35,9 +35,7 @@ def open_tracks(
     """
     data = config.data
     check_targets(data.targets)
-    roots = [part.strip() for part in data.root.split(",") if part.strip()]
-    if not roots:
-        roots = [str(_render(config, split, workdir, progress))]
+    roots = _roots(data) or [str(_render(config, split, workdir, progress))]
     if data.weights and len(data.weights) != len(roots):
         raise InputError(f"data.weights has {len(data.weights)} numbers for {len(roots)} folders in data.root")
     if not all(weight > 0 for weight in data.weights):
@@ -58,6 +56,17 @@ def open_tracks(
         if not listing.tracks:
             raise InputError(f"{root}: none of its tracks can be used; {listing.problems[0]}")
     return _weighted([listing.tracks for listing in listings], data.weights if split == "train" else ())
+
+
+def splits(config: Any) -> list[str]:
+    """Splits that the data sets of ``config.data.root`` have, in the order of use."""
+    names = {name for root in _roots(config.data) for name in _open(root, config.data).splits()}
+    usual = [name for name in ("train", "valid", "test") if name in names]
+    return usual + sorted(names - set(usual))
+
+
+def _roots(data: Any) -> list[str]:
+    return [part.strip() for part in data.root.split(",") if part.strip()]
 
 
 def _open(root: str, data: Any) -> Dataset:

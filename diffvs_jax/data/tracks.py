@@ -44,28 +44,36 @@ class Track:
     whole: bool = True
     weight: float = 1.0
 
-    def read_stem(self, stem: str, start: int, num_samples: int, sample_rate: int, num_channels: int) -> np.ndarray:
-        """A segment of one stem, float32 ``[num_samples, num_channels]``.
+    def read(self, stems: Sequence[str], start: int, sample_rate: int, out: np.ndarray) -> None:
+        """Reads a segment of the sum of ``stems`` into ``out``.
 
         Args:
-          stem: a key of ``stems``.
+          stems: keys of ``stems``; none of them is silence.
           start: first sample, counted at ``sample_rate``.
-          num_samples: length at ``sample_rate``; beyond the end of a file it is zeros.
           sample_rate: wanted rate in Hz, resampled to where a file has another.
-          num_channels: wanted channels; mono is duplicated, to mono is the mean.
+          out: float32 ``[samples, channels]`` to fill; beyond the end of a file with zeros. Mono is
+            duplicated, to mono is the mean.
 
         Raises:
           InputError: a file cannot be read, or holds NaN or infinite samples.
         """
-        audio: np.ndarray | None = None
-        for path in self.stems[stem]:
-            part = files.load_segment(path, start, num_samples, sample_rate, num_channels)
+        paths = [path for stem in stems for path in self.stems[stem]]
+        if not paths:
+            out[:] = 0
+        for place, path in enumerate(paths):
+            part = np.empty_like(out) if place else out
+            files.read_segment(path, start, sample_rate, part)
             # One such sample would spoil the weights for good, steps before the loss shows it.
             if not np.isfinite(part).all():
                 raise InputError(f"{path}: holds NaN or infinite samples; repair the file or remove the track")
-            audio = part if audio is None else np.add(audio, part, out=audio)
-        assert audio is not None, "a stem has files"
-        return audio
+            if place:
+                out += part
+
+    def read_stem(self, stem: str, start: int, num_samples: int, sample_rate: int, num_channels: int) -> np.ndarray:
+        """A segment of one stem, float32 ``[num_samples, num_channels]``; see ``read``."""
+        out = np.empty((num_samples, num_channels), np.float32)
+        self.read([stem], start, sample_rate, out)
+        return out
 
     def load_stem(self, stem: str) -> tuple[np.ndarray, int]:
         """A whole stem as its files have it, float32 ``[samples, channels]``, and its rate in Hz.

@@ -1,0 +1,95 @@
+"""Prepares a data set for training: ``python -m diffvs_jax.data.prepare --config=configs/base.py
+--config.data.root=/data/musdb18hq --output=/fast/musdb18hq``; then train with ``--config.data.root=/fast/musdb18hq``.
+
+Run again, it writes only what is missing and what was made from files that have changed since.
+"""
+
+import concurrent.futures
+import functools
+import multiprocessing
+import os
+import shutil
+import time
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from diffvs_jax import cli
+from diffvs_jax.data.preparing import Form, folder_names, prepare_track
+from diffvs_jax.data.source import open_tracks, splits
+from diffvs_jax.data.tracks import Track
+from diffvs_jax.errors import InputError
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The config file; audio and data are used.", lock_config=True)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of the prepared data set.", required=True)
+_SPLITS = flags.DEFINE_list("splits", [], "Splits to prepare; default: all there are.")
+_BITS = flags.DEFINE_enum("bits", "32", ["32", "16"], "32: float, exact. 16: half the size.")
+_WORKERS = flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "Processes.", lower_bound=1)
+flags.mark_flag_as_required("config")
+
+
+def main(arguments: list[str]) -> None:
+    """Writes what is missing, and says what that took."""
+    cli.no_arguments(arguments)
+    config = _CONFIG.value
+    output = cli.output_folder("output", _OUTPUT.value)
+    if not config.data.root or "," in config.data.root:
+        raise InputError(f"--config.data.root='{config.data.root}': name one data set folder to prepare")
+    audio = config.audio
+    form = Form(tuple(config.data.targets), audio.sample_rate, audio.num_channels, int(_BITS.value))
+    jobs: list[tuple[Track, Path]] = []
+    for split in _SPLITS.value or splits(config):
+        tracks = open_tracks(config, split, "", log=cli.say)
+        jobs += [(track, output / split / name) for track, name in zip(tracks, folder_names(tracks), strict=True)]
+    _require_space(jobs, form, output)
+    start = time.monotonic()
+    written = _prepare(jobs, form)
+    size = sum(path.stat().st_size for _, folder in jobs for path in folder.iterdir())
+    hours = sum(track.seconds for track, _ in jobs) / 3600
+    cli.say(
+        f"{output}: {len(jobs)} tracks, {hours:.2f} hours, {size / 1e9:.2f} GB; "
+        f"{written} written and {len(jobs) - written} up to date, in {time.monotonic() - start:.1f} s"
+    )
+    _name_leftovers(jobs)
+
+
+def _prepare(jobs: list[tuple[Track, Path]], form: Form) -> int:
+    """Prepares all tracks in processes; how many had to be written."""
+    written = 0
+    context = multiprocessing.get_context("spawn")
+    with (
+        cli.progress("preparing", "track") as progress,
+        concurrent.futures.ProcessPoolExecutor(min(_WORKERS.value, len(jobs)), mp_context=context) as pool,
+    ):
+        run = functools.partial(prepare_track, form=form)
+        futures = [pool.submit(run, *job) for job in jobs]
+        try:
+            for done, future in enumerate(concurrent.futures.as_completed(futures), start=1):
+                written += future.result()
+                progress(done, len(jobs))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return written
+
+
+def _require_space(jobs: list[tuple[Track, Path]], form: Form, output: Path) -> None:
+    """Raises ``InputError`` before the disk is full, rather than after hours."""
+    needed = sum(form.num_bytes(track) for track, folder in jobs if not folder.is_dir())
+    existing = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise InputError(f"{output}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; try --bits=16")
+
+
+def _name_leftovers(jobs: list[tuple[Track, Path]]) -> None:
+    wanted = {folder for _, folder in jobs}
+    for split in sorted({folder.parent for folder in wanted}):
+        for folder in sorted(split.iterdir()):
+            if folder.is_dir() and not folder.name.startswith(".") and folder not in wanted:
+                cli.say(f"{folder}: is of no track of {_CONFIG.value.data.root} any more; training would read it")
+
+
+if __name__ == "__main__":
+    cli.run(main)
