@@ -87,7 +87,7 @@ def get_config() -> ConfigDict:
     c.data.drop_target_probability = 0.1  # chunks without the targets. L
     c.data.vocal_active_tries = 0  # redraw a chunk whose targets are silent, at most so often. C
     c.data.num_workers = 0  # processes that read songs; 0: threads of this one
-    c.data.num_threads = 8  # reading threads per process
+    c.data.num_threads = 8  # reading threads, where there are no such processes
     c.data.prefetch = 4  # batches read ahead, by every process
     c.data.stats_batches = 64  # training batches measured for the band statistics
 

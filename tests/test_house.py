@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "diffusion": set(),
     "metrics": set(),
     "model": {"diffusion"},
-    "data": {"audio.files"},
+    "data": {"audio.files", "table"},
     "training": {"model", "diffusion", "audio", "data", "compilation"},
     "inference": {"model", "diffusion", "audio", "compilation"},
     "evaluation": {"inference", "model", "diffusion", "metrics", "data", "audio", "table"},

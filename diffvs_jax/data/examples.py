@@ -1,7 +1,7 @@
 """One training example: which tracks its rows come from, where in them, and what is read."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -89,16 +89,19 @@ class Pool:
         return min(int(np.searchsorted(share, rng.random() * share[-1], side="right")), len(self.tracks) - 1)
 
 
-def draw_batch(pool: Pool, visits: Sequence[tuple[int, int]]) -> np.ndarray:
+def draw_batch(
+    pool: Pool, visits: Sequence[tuple[int, int]], allocate: Callable[..., np.ndarray] = np.empty
+) -> np.ndarray:
     """Augmented examples, float32 ``[batch, num_targets + 1, chunk_samples, num_channels]``.
 
     Args:
       pool: what to draw from.
       visits: for each example the index of the visited track, and a seed for all that is random in it.
+      allocate: ``(shape, dtype)`` to the array that is filled.
     """
     spec = pool.spec
     # Drawn in place: an example of six seconds has 4 MB, and each copy of it costs like reading it did.
-    batch = np.empty((len(visits), len(spec.rows), spec.chunk_samples, spec.num_channels), np.float32)
+    batch = allocate((len(visits), len(spec.rows), spec.chunk_samples, spec.num_channels), np.float32)
     for example, (track_index, seed) in zip(batch, visits, strict=True):
         draw_example(pool, track_index, np.random.default_rng(seed), example)
     return batch

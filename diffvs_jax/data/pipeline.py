@@ -43,7 +43,7 @@ def training_batches(
       config: ``config.data``, read for ``targets``, ``remix_probability``, ``gain_range``,
         ``channel_swap_probability``, ``sign_flip_probability``, ``drop_target_probability``,
         ``vocal_active_tries``, ``num_workers``, ``num_threads`` and ``prefetch`` (batches held
-        ready, by every worker).
+        ready, by every worker; threads are used where there are no workers).
       batch_size: examples per batch of this process.
       chunk_samples: length of an example at ``sample_rate``; shorter tracks end in zeros.
       sample_rate: in Hz.
@@ -76,15 +76,20 @@ def training_batches(
     # formed before grain hands them to threads and workers: neither can change what is drawn.
     dataset = grain.MapDataset.range(len(tracks)).seed(seed).repeat().map_with_index(visited_track)
     dataset = dataset.random_map(with_seed)[process_index::process_count]
-    drawing = functools.partial(draw_batch, pool)
+    # A worker draws into memory that this process sees; batches held ready are then in grain's queue alone,
+    # which frees them, so a worker reads without threads of its own.
+    allocate = grain.multiprocessing.SharedMemoryArray if config.num_workers else np.empty
+    threads, ahead = (0, 0) if config.num_workers else (min(config.num_threads, config.prefetch), config.prefetch)
+    drawing = functools.partial(draw_batch, pool, allocate=allocate)
     batches = dataset.batch(batch_size, drop_remainder=True, batch_fn=drawing).to_iter_dataset(
-        grain.ReadOptions(num_threads=min(config.num_threads, config.prefetch), prefetch_buffer_size=config.prefetch)
+        grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
     )
     if config.num_workers > 0:
         # grain reads absl flags here and fails where no command has parsed them, as in a notebook.
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()
-        batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=config.num_workers))
+        options = grain.MultiprocessingOptions(config.num_workers, per_worker_buffer_size=max(config.prefetch, 1))
+        batches = batches.mp_prefetch(options)
     return iter(batches)
 
 
