@@ -16,7 +16,7 @@ from tests.nano import leaves
 HOUSE = Path(__file__).parent.parent
 SOURCES = sorted((HOUSE / "diffvs_jax").rglob("*.py"))
 CONFIGS = sorted((HOUSE / "configs").rglob("*.py"))
-COMMANDS = {"train", "separate", "evaluate", "export", "benchmark"}
+COMMANDS = {"audition", "train", "separate", "evaluate", "export", "benchmark"}
 
 # What each room may import besides itself and errors.py; "audio.files" opens that one module.
 MAY_IMPORT = {
@@ -107,6 +107,7 @@ ALIASES = {
     "model": {"settings", "s", "self"},  # unet.UNetSettings has a field for each key
     "sampler": {"sampler", "s"},
     "data": {"config"},  # pipeline.py is given the section alone
+    "data.augment": {"a"},  # augmentation.Augmentation has a field for each key
     "data.synthetic": {"songs"},
 }
 

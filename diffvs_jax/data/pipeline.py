@@ -9,7 +9,7 @@ import grain
 import numpy as np
 from absl import flags
 
-from diffvs_jax.data import mixing
+from diffvs_jax.data.augmentation import NO_AUGMENTATION, Augmentation, Trace, augment
 from diffvs_jax.data.datasets import Track, require_targets
 from diffvs_jax.errors import InputError
 
@@ -37,7 +37,7 @@ class ExampleSpec:
     num_channels: int
     remix_probability: float = 0.0
     vocal_active_tries: int = 0
-    augmentation: mixing.Augmentation = mixing.NO_AUGMENTATION
+    augmentation: Augmentation = NO_AUGMENTATION
 
 
 def training_batches(
@@ -66,8 +66,7 @@ def training_batches(
 
     Args:
       tracks: what to draw from; each holds every target.
-      config: ``config.data``, read for ``targets``, ``remix_probability``, ``gain_range``,
-        ``channel_swap_probability``, ``sign_flip_probability``, ``drop_target_probability``,
+      config: ``config.data``, read for ``targets``, ``remix_probability``, ``augment``,
         ``vocal_active_tries``, ``num_workers``, ``num_threads`` and ``prefetch`` (batches held
         ready, by every worker).
       batch_size: examples per batch of this process.
@@ -81,7 +80,7 @@ def training_batches(
     Raises:
       InputError: no tracks, a missing target, or a setting out of its range.
     """
-    spec = _example_spec(config, chunk_samples, sample_rate, num_channels)
+    spec = example_spec(config, chunk_samples, sample_rate, num_channels)
     _check_sizes(batch_size, config.num_workers, config.num_threads, config.prefetch)
     if not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed}; choose it from 0 to {2**32 - 1}")
@@ -146,20 +145,25 @@ def evaluation_chunks(
     )
 
 
-def draw_example(tracks: Sequence[Track], track_index: int, spec: ExampleSpec, rng: np.random.Generator) -> np.ndarray:
+def draw_example(
+    tracks: Sequence[Track], track_index: int, spec: ExampleSpec, rng: np.random.Generator, trace: Trace | None = None
+) -> np.ndarray:
     """One augmented example, float32 ``[num_targets + 1, chunk_samples, num_channels]``.
 
     A remixed example keeps the visited track for its first target, so that an epoch still visits
-    every track; each further row has a track and an offset of its own.
+    every track; each further row has a track and an offset of its own. What happened to which row
+    is appended to ``trace``, for people.
     """
     rows = range(len(spec.targets) + 1)
     if rng.random() < spec.remix_probability:
         indices = [track_index, *rng.integers(len(tracks), size=len(rows) - 1)]
+        if trace is not None:
+            trace.extend((row, f"of {tracks[index].name}") for row, index in zip(rows, indices, strict=True))
         drawn = [_draw_rows(tracks[index], [row], spec, rng) for row, index in zip(rows, indices, strict=True)]
         stems = np.concatenate(drawn)
     else:
         stems = _draw_rows(tracks[track_index], rows, spec, rng)
-    return mixing.augment(stems, len(spec.targets), spec.augmentation, rng)
+    return augment(stems, len(spec.targets), spec.augmentation, spec.sample_rate, rng, trace=trace)
 
 
 @functools.lru_cache(maxsize=16)
@@ -201,19 +205,10 @@ def _last_start(track: Track, spec: ExampleSpec) -> int:
     return max(0, int(track.seconds * spec.sample_rate) - spec.chunk_samples)
 
 
-def _example_spec(config: Any, chunk_samples: int, sample_rate: int, num_channels: int) -> ExampleSpec:
-    """The config's settings, checked."""
-    low, high = config.gain_range
-    if not 0 <= low <= high:
-        raise InputError(f"gain_range is ({low}, {high}); it must be 0 <= lowest <= highest")
-    for name, probability in (
-        ("remix_probability", config.remix_probability),
-        ("channel_swap_probability", config.channel_swap_probability),
-        ("sign_flip_probability", config.sign_flip_probability),
-        ("drop_target_probability", config.drop_target_probability),
-    ):
-        if not 0 <= probability <= 1:
-            raise InputError(f"{name} is {probability}; it must lie in [0, 1]")
+def example_spec(config: Any, chunk_samples: int, sample_rate: int, num_channels: int) -> ExampleSpec:
+    """What ``config.data`` asks for, checked."""
+    if not 0 <= config.remix_probability <= 1:
+        raise InputError(f"remix_probability is {config.remix_probability}; it must lie in [0, 1]")
     if config.vocal_active_tries < 0:
         raise InputError(f"vocal_active_tries is {config.vocal_active_tries}; 0 switches it off")
     return ExampleSpec(
@@ -223,12 +218,7 @@ def _example_spec(config: Any, chunk_samples: int, sample_rate: int, num_channel
         num_channels=num_channels,
         remix_probability=config.remix_probability,
         vocal_active_tries=config.vocal_active_tries,
-        augmentation=mixing.Augmentation(
-            gain_range=(low, high),
-            channel_swap_probability=config.channel_swap_probability,
-            sign_flip_probability=config.sign_flip_probability,
-            drop_target_probability=config.drop_target_probability,
-        ),
+        augmentation=Augmentation.from_config(config.augment),
     )
 
 

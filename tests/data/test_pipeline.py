@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -6,6 +7,7 @@ import pytest
 import soundfile
 
 from diffvs_jax.data import datasets, pipeline
+from diffvs_jax.data.augmentation import NO_AUGMENTATION
 from diffvs_jax.errors import InputError
 
 RATE = 8000
@@ -17,16 +19,15 @@ def settings(**changes):
     plain = {
         "targets": ("vocals",),
         "remix_probability": 0.0,
-        "gain_range": (1.0, 1.0),
-        "channel_swap_probability": 0.0,
-        "sign_flip_probability": 0.0,
-        "drop_target_probability": 0.0,
         "vocal_active_tries": 0,
         "num_workers": 0,
         "num_threads": 0,
         "prefetch": 0,
     }
-    return SimpleNamespace(**(plain | changes))
+    augment = dataclasses.asdict(NO_AUGMENTATION)
+    for name in augment.keys() & changes.keys():
+        augment[name] = changes.pop(name)
+    return SimpleNamespace(**(plain | changes), augment=SimpleNamespace(**augment))
 
 
 EVERYTHING = {

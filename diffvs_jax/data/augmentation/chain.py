@@ -1,0 +1,121 @@
+"""All augmentations in turn."""
+
+import math
+
+import numpy as np
+
+from diffvs_jax.data.augmentation.dynamics import random_compression, random_soft_clip
+from diffvs_jax.data.augmentation.equaliser import random_equaliser
+from diffvs_jax.data.augmentation.mix import draw_mix, scale_and_swap, to_mono
+from diffvs_jax.data.augmentation.reverb import random_reverb
+from diffvs_jax.data.augmentation.settings import Augmentation
+from diffvs_jax.data.augmentation.shift import shift
+from diffvs_jax.data.bandwidth import limit_bandwidth
+
+# What was done, for people: pairs (row, or None for the whole example; a few words).
+Trace = list[tuple[int | None, str]]
+
+
+def augment(
+    stems: np.ndarray,
+    num_targets: int,
+    augmentation: Augmentation,
+    sample_rate: int,
+    rng: np.random.Generator,
+    bandwidth: float = math.inf,
+    trace: Trace | None = None,
+) -> np.ndarray:
+    """One example with everything done to it that the dice ask for.
+
+    In this order: pitch and tempo, one draw for all stems, which stay in tune with each other;
+    equaliser, compression, soft clipping and reverb, stem by stem, so that the target is the voice
+    as processed; the band limit and mono, for all stems alike; gain, channel swap, sign flip and
+    silence, stem by stem. Each effect's dice are its own: switching one on or off leaves the draws
+    of all others as they are. Nothing brings a stem back to the loudness it had.
+
+    The band limit is the lower one of ``bandwidth`` and what is drawn. It comes after all that makes
+    new overtones, and moves with the pitch: in no stem is there anything that another could not have.
+
+    Args:
+      stems: float32 ``[num_stems, samples, channels]``; not touched.
+      num_targets: rows that are targets, from the first on; the others are never dropped.
+      augmentation: what to do.
+      sample_rate: in Hz.
+      rng: drawn from once, whatever ``augmentation`` says.
+      bandwidth: Hz; the lowest frequency at which a source of this example is known to end.
+      trace: a list that what happens is appended to.
+
+    Returns:
+      float32 ``[num_stems, samples, channels]``; ``stems`` itself where nothing happens.
+    """
+    a = augmentation
+    trace = [] if trace is None else trace
+    shift_seed, band_seed, mono_seed, mix_seed, *stem_seeds = rng.integers(2**63, size=4 + len(stems)).tolist()
+    if dice := _dice(a.shift_probability, shift_seed):
+        stems, bandwidth = _shift(stems, a, sample_rate, dice, bandwidth, trace)
+    stems = _process_stems(stems, a, sample_rate, stem_seeds, trace)
+    if dice := _dice(a.band_limit_probability, band_seed):
+        bandwidth = min(bandwidth, math.exp(dice.uniform(*np.log(a.band_limit_hz))))
+    if bandwidth < sample_rate / 2:
+        stems = limit_bandwidth(stems, bandwidth, sample_rate)
+        trace.append((None, f"up to {bandwidth / 1000:.1f} kHz"))
+    if _dice(a.mono_probability, mono_seed):
+        stems = to_mono(stems)
+        trace.append((None, "mono"))
+    return _mix(stems, num_targets, a, np.random.default_rng(mix_seed), trace)
+
+
+def _dice(probability: float, *seed: int) -> np.random.Generator | None:
+    """An effect's own generator where the effect takes place."""
+    if probability == 0:
+        return None
+    rng = np.random.default_rng(seed)
+    return rng if rng.random() < probability else None
+
+
+def _shift(
+    stems: np.ndarray, a: Augmentation, sample_rate: int, rng: np.random.Generator, bandwidth: float, trace: Trace
+) -> tuple[np.ndarray, float]:
+    """Shifted stems, and the bandwidth that they have then.
+
+    Limited before, too: a low-rate stem's end moves with the pitch, and all others' must move along.
+    """
+    semitones, tempo = rng.uniform(*a.shift_semitones), rng.uniform(*a.shift_tempo)
+    trace.append((None, f"{semitones:+.1f} semitones, tempo {tempo:.2f}"))
+    shifted = shift(limit_bandwidth(stems, bandwidth, sample_rate), semitones, tempo, sample_rate)
+    return shifted, min(bandwidth, sample_rate / 2) * 2 ** (semitones / 12)
+
+
+def _process_stems(stems: np.ndarray, a: Augmentation, sample_rate: int, seeds: list[int], trace: Trace) -> np.ndarray:
+    """Effects on single stems; silent stems have nothing to process."""
+    processed = stems
+    for row, seed in enumerate(seeds):
+        stem, words = stems[row], []
+        if dice := _dice(a.equaliser_probability, seed, 0):
+            stem, what = random_equaliser(stem, a.equaliser_decibels, sample_rate, dice)
+            words.append(what)
+        if dice := _dice(a.compression_probability, seed, 1):
+            stem, what = random_compression(stem, a.compression_ratio, a.compression_decibels, sample_rate, dice)
+            words.append(what)
+        if dice := _dice(a.soft_clip_probability, seed, 2):
+            stem, what = random_soft_clip(stem, a.soft_clip_decibels, dice)
+            words.append(what)
+        if dice := _dice(a.reverb_probability, seed, 3):
+            stem, what = random_reverb(stem, a.reverb_seconds, a.reverb_decibels, sample_rate, dice)
+            words.append(what)
+        if words and stems[row].any():
+            processed = stems.copy() if processed is stems else processed
+            processed[row] = stem
+            trace.extend((row, what) for what in words)
+    return processed
+
+
+def _mix(stems: np.ndarray, num_targets: int, a: Augmentation, rng: np.random.Generator, trace: Trace) -> np.ndarray:
+    probabilities = (a.channel_swap_probability, a.sign_flip_probability, a.drop_target_probability)
+    factors, swapped = draw_mix(len(stems), num_targets, a.gain_range, *probabilities, rng)
+    for row, (factor, swap) in enumerate(zip(factors.tolist(), swapped.tolist(), strict=True)):
+        if factor != 1:
+            trace.append((row, f"x {factor:.2f}" if factor else "silenced"))
+        if swap and stems.shape[2] > 1:
+            trace.append((row, "swapped"))
+    return scale_and_swap(stems, factors, swapped)
