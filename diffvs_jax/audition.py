@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     """Draws examples, writes their stems and one picture of all."""
     cli.no_arguments(arguments)
     config, num_examples, seed = _CONFIG.value, _NUM_EXAMPLES.value, _SEED.value
-    output = cli.output_folder("output", _OUTPUT.value)
+    output = cli.output_folder("output", _OUTPUT.value or "")
     if not 1 <= num_examples <= _MOST_EXAMPLES:
         raise InputError(f"--num_examples={num_examples}: choose from 1 to {_MOST_EXAMPLES}")
     if seed < 0:
@@ -48,7 +48,8 @@ def main(arguments: list[str]) -> None:
     order = np.random.default_rng(seed).permutation(len(tracks))
     sheet = []
     for index in range(num_examples):
-        track_index, trace = int(order[index % len(tracks)]), []
+        track_index = int(order[index % len(tracks)])
+        trace: Trace = []
         stems = draw_example(tracks, track_index, spec, np.random.default_rng((seed, index)), trace)
         names = ("mixture", *spec.targets, "rest")
         signals = dict(zip(names, [stems.sum(axis=0), *stems], strict=True))
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
         titles = _titles(f"{index:02d} {tracks[track_index].name}", names, trace)
         sheet.append(dict(zip(titles, signals.values(), strict=True)))
         cli.say("; ".join(titles))
-    wrapped = [{textwrap.fill(title, 80): audio for title, audio in row.items()} for row in sheet]
+    wrapped = [{textwrap.fill(title, 66): audio for title, audio in row.items()} for row in sheet]
     save_contact_sheet(output / "contact_sheet.png", wrapped, path.sample_rate)
     cli.say(f"listen and look: {output}/example_00/mixture.wav, {output}/contact_sheet.png")
 

@@ -47,7 +47,7 @@ def save_contact_sheet(
         row_axes[0].set_ylabel("Hz")
     for axis in axes[-1]:
         axis.set_xlabel("seconds")
-    figure.colorbar(image, ax=list(axes.flat), label="dB", pad=0.01)
+    figure.colorbar(image, ax=list(axes.flat), label="dB", pad=0.01, aspect=12 * len(rows))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")

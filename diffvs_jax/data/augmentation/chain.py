@@ -1,6 +1,7 @@
 """All augmentations in turn."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from diffvs_jax.data.bandwidth import limit_bandwidth
 
 # What was done, for people: pairs (row, or None for the whole example; a few words).
 Trace = list[tuple[int | None, str]]
+
+Effect = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, str]]
 
 
 def augment(
@@ -76,37 +79,34 @@ def _dice(probability: float, *seed: int) -> np.random.Generator | None:
 def _shift(
     stems: np.ndarray, a: Augmentation, sample_rate: int, rng: np.random.Generator, bandwidth: float, trace: Trace
 ) -> tuple[np.ndarray, float]:
-    """Shifted stems, and the bandwidth that they have then.
-
-    Limited before, too: a low-rate stem's end moves with the pitch, and all others' must move along.
-    """
+    """Shifted stems, and the bandwidth that they have then: where a source ends moves with the pitch."""
     semitones, tempo = rng.uniform(*a.shift_semitones), rng.uniform(*a.shift_tempo)
     trace.append((None, f"{semitones:+.1f} semitones, tempo {tempo:.2f}"))
-    shifted = shift(limit_bandwidth(stems, bandwidth, sample_rate), semitones, tempo, sample_rate)
-    return shifted, min(bandwidth, sample_rate / 2) * 2 ** (semitones / 12)
+    return shift(stems, semitones, tempo, sample_rate), min(bandwidth, sample_rate / 2) * 2 ** (semitones / 12)
 
 
 def _process_stems(stems: np.ndarray, a: Augmentation, sample_rate: int, seeds: list[int], trace: Trace) -> np.ndarray:
-    """Effects on single stems; silent stems have nothing to process."""
+    """Effects on single stems, in this order; silent stems have nothing to process."""
+    effects: tuple[tuple[float, Effect], ...] = (
+        (a.equaliser_probability, lambda stem, dice: random_equaliser(stem, a.equaliser_decibels, sample_rate, dice)),
+        (
+            a.compression_probability,
+            lambda stem, dice: random_compression(stem, a.compression_ratio, a.compression_decibels, sample_rate, dice),
+        ),
+        (a.soft_clip_probability, lambda stem, dice: random_soft_clip(stem, a.soft_clip_decibels, dice)),
+        (
+            a.reverb_probability,
+            lambda stem, dice: random_reverb(stem, a.reverb_seconds, a.reverb_decibels, sample_rate, dice),
+        ),
+    )
     processed = stems
     for row, seed in enumerate(seeds):
-        stem, words = stems[row], []
-        if dice := _dice(a.equaliser_probability, seed, 0):
-            stem, what = random_equaliser(stem, a.equaliser_decibels, sample_rate, dice)
-            words.append(what)
-        if dice := _dice(a.compression_probability, seed, 1):
-            stem, what = random_compression(stem, a.compression_ratio, a.compression_decibels, sample_rate, dice)
-            words.append(what)
-        if dice := _dice(a.soft_clip_probability, seed, 2):
-            stem, what = random_soft_clip(stem, a.soft_clip_decibels, dice)
-            words.append(what)
-        if dice := _dice(a.reverb_probability, seed, 3):
-            stem, what = random_reverb(stem, a.reverb_seconds, a.reverb_decibels, sample_rate, dice)
-            words.append(what)
-        if words and stems[row].any():
-            processed = stems.copy() if processed is stems else processed
-            processed[row] = stem
-            trace.extend((row, what) for what in words)
+        for place, (probability, effect) in enumerate(effects):
+            dice = _dice(probability, seed, place)
+            if dice and processed[row].any():
+                processed = stems.copy() if processed is stems else processed
+                processed[row], words = effect(processed[row], dice)
+                trace.append((row, words))
     return processed
 
 

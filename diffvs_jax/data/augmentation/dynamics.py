@@ -64,12 +64,12 @@ def soft_clip(stem: np.ndarray, decibels: float) -> np.ndarray:
     peak = _peak(stem)
     if peak == 0:
         return stem
-    limit = np.float32(max(peak * 10 ** (-decibels / 20), np.finfo(np.float32).tiny))
+    limit = np.float32(max(peak * 10 ** (-decibels / 20), 1e-37))  # a float32 that can divide
     return limit * np.tanh(stem / limit)
 
 
 def _peak(stem: np.ndarray) -> float:
-    return float(max(stem.max(), -stem.min()))
+    return float(np.maximum(stem.max(), -stem.min()))
 
 
 def _block_peaks(stem: np.ndarray, length: int) -> np.ndarray:

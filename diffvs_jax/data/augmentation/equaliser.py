@@ -1,7 +1,6 @@
 """An equaliser with a few broad bands, set at random."""
 
 import numpy as np
-from scipy import signal
 
 _LOW_SHELF = (60.0, 300.0)  # Hz: where the corner of each band is drawn from
 _BELL = (200.0, 8000.0)
@@ -43,6 +42,8 @@ def random_equaliser(
 
 def equalise(stem: np.ndarray, sections: np.ndarray) -> np.ndarray:
     """``stem [samples, channels]`` through second-order sections ``[bands, 6]``, starting at rest."""
+    from scipy import signal  # slow to import, and most training does without
+
     return signal.sosfilt(sections, stem, axis=0).astype(np.float32)
 
 

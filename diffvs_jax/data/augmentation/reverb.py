@@ -1,7 +1,6 @@
 """Reverberation of rooms that never were."""
 
 import numpy as np
-from scipy import signal
 
 _FIRST_SECONDS = (0.005, 0.03)  # from the direct sound to the first reflection
 _DAMPING_HERTZ = (2000.0, 8000.0)  # walls and air swallow what lies above
@@ -30,6 +29,8 @@ def room_response(seconds: float, decibels: float, sample_rate: int, rng: np.ran
       sample_rate: in Hz.
       rng: draws the noise, its damping and the delay of the first reflection.
     """
+    from scipy import signal  # slow to import, and most training does without
+
     first = 1 + int(rng.uniform(*_FIRST_SECONDS) * sample_rate)
     pole = np.exp(-2 * np.pi * rng.uniform(*_DAMPING_HERTZ) / sample_rate)
     time = np.arange(1 + int(seconds * sample_rate)) / sample_rate
@@ -47,4 +48,6 @@ def reverberate(stem: np.ndarray, response: np.ndarray) -> np.ndarray:
 
     All channels go through one response: the centre stays in the centre, and mono stays mono.
     """
+    from scipy import signal
+
     return signal.fftconvolve(stem, response[:, None], axes=0)[: stem.shape[0]].astype(np.float32, copy=False)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from diffvs_jax.data import mixing
+from diffvs_jax.data.augmentation import mix
 
 
 @pytest.fixture
@@ -17,76 +17,73 @@ def stems():
     return values
 
 
-def test_gain_scales_each_stem_by_its_own_factor_in_range(stems, rng):
-    ratio = mixing.random_gain(stems, (0.25, 1.25), rng) / stems
-    gains = ratio[:, 0, 0]
-    np.testing.assert_allclose(ratio, np.broadcast_to(gains[:, None, None], ratio.shape), rtol=1e-6)
-    assert np.diff(np.sort(gains)).min() > 1e-3
-    many = [mixing.random_gain(stems, (0.25, 1.25), rng)[0, 0, 0] / stems[0, 0, 0] for _ in range(300)]
-    assert 0.25 <= min(many) < 0.3 and 1.2 < max(many) <= 1.25
+def draws(rng, count, *, num_targets=0, gain_range=(1.0, 1.0), swap=0.0, flip=0.0, drop=0.0):
+    """Factors and swaps ``[count, 3]``."""
+    pairs = [mix.draw_mix(3, num_targets, gain_range, swap, flip, drop, rng) for _ in range(count)]
+    factors, swapped = (np.array(values) for values in zip(*pairs, strict=True))
+    return factors, swapped
 
 
-def test_channel_swap_reverses_channels(stems, rng):
-    np.testing.assert_array_equal(mixing.random_channel_swap(stems, 1.0, rng), stems[:, :, ::-1])
-    np.testing.assert_array_equal(mixing.random_channel_swap(stems, 0.0, rng), stems)
+def test_gains_are_uniform_in_their_range_and_each_stem_has_its_own(rng):
+    factors, _ = draws(rng, 300, gain_range=(0.25, 1.25))
+    assert 0.25 <= factors.min() < 0.26 and 1.24 < factors.max() <= 1.25
+    assert factors.mean() == pytest.approx(0.75, abs=0.04)
+    assert abs(np.corrcoef(factors.T)[0, 1]) < 0.2
 
 
-def test_channel_swap_leaves_mono(stems, rng):
+@pytest.mark.parametrize("kind", ["swap", "flip", "drop"])
+def test_stems_are_treated_one_by_one_with_their_probability(rng, kind):
+    factors, swapped = draws(rng, 400, num_targets=3, **{kind: 0.25})
+    happened = {"swap": swapped, "flip": factors == -1, "drop": factors == 0}
+    assert 0.2 < happened[kind].mean() < 0.3
+    assert len({tuple(row) for row in happened[kind]}) == 8
+    assert not any(values.any() for name, values in happened.items() if name != kind)
+
+
+@pytest.mark.parametrize(("probability", "always"), [(0.0, False), (1.0, True)])
+def test_probabilities_zero_and_one_mean_never_and_always(rng, probability, always):
+    factors, swapped = draws(rng, 50, swap=probability, flip=probability)
+    assert (swapped == always).all() and ((factors == -1) == always).all()
+
+
+def test_only_targets_are_dropped(rng):
+    factors, _ = draws(rng, 50, num_targets=2, drop=1.0)
+    assert not factors[:, :2].any() and (factors[:, 2] == 1).all()
+
+
+def test_every_draw_takes_as_much_from_the_dice(rng):
+    mix.draw_mix(3, 1, (0.25, 1.25), 0.5, 0.5, 0.5, rng)
+    other = np.random.default_rng(7)
+    mix.draw_mix(3, 1, (1.0, 1.0), 0.0, 0.0, 0.0, other)
+    assert rng.random() == other.random()
+
+
+def test_stems_are_scaled_swapped_and_silenced(stems):
+    factors, swapped = np.float32([0.5, -2, 0]), np.array([False, True, True])
+    mixed = mix.scale_and_swap(stems, factors, swapped)
+    np.testing.assert_array_equal(mixed[0], 0.5 * stems[0])
+    np.testing.assert_array_equal(mixed[1], -2 * stems[1, :, ::-1])
+    assert not mixed[2].any() and mixed.dtype == np.float32
+
+
+def test_a_swap_alone_is_a_change(stems):
+    mixed = mix.scale_and_swap(stems, np.ones(3, np.float32), np.array([False, True, False]))
+    np.testing.assert_array_equal(mixed, [stems[0], stems[1, :, ::-1], stems[2]])
+
+
+def test_mono_has_nothing_to_swap(stems):
     mono = stems[:, :, :1]
-    np.testing.assert_array_equal(mixing.random_channel_swap(mono, 1.0, rng), mono)
+    assert mix.scale_and_swap(mono, np.ones(3, np.float32), np.ones(3, bool)) is mono
+    np.testing.assert_array_equal(mix.scale_and_swap(mono, np.full(3, 2, np.float32), np.ones(3, bool)), 2 * mono)
 
 
-def test_sign_flip_negates(stems, rng):
-    np.testing.assert_array_equal(mixing.random_sign_flip(stems, 1.0, rng), -stems)
-    np.testing.assert_array_equal(mixing.random_sign_flip(stems, 0.0, rng), stems)
+def test_nothing_to_do_costs_nothing(stems):
+    assert mix.scale_and_swap(stems, np.ones(3, np.float32), np.zeros(3, bool)) is stems
 
 
-@pytest.mark.parametrize("augmentation", [mixing.random_channel_swap, mixing.random_sign_flip])
-def test_stems_are_treated_one_by_one(stems, rng, augmentation):
-    touched = np.array([(augmentation(stems, 0.25, rng) != stems).all(axis=(1, 2)) for _ in range(400)])
-    assert 0.2 < touched.mean() < 0.3
-    assert len({tuple(row) for row in touched}) == 8
-
-
-@pytest.mark.parametrize("num_targets", [1, 2])
-def test_target_drop_silences_targets_and_nothing_else(stems, rng, num_targets):
-    dropped = mixing.random_target_drop(stems, num_targets, 1.0, rng)
-    assert not dropped[:num_targets].any()
-    np.testing.assert_array_equal(dropped[num_targets:], stems[num_targets:])
-    np.testing.assert_array_equal(mixing.random_target_drop(stems, num_targets, 0.0, rng), stems)
-
-
-def test_targets_are_dropped_one_by_one(stems, rng):
-    kept = np.array([mixing.random_target_drop(stems, 2, 0.5, rng).any(axis=(1, 2)) for _ in range(100)])
-    assert {tuple(row) for row in kept} == {(a, b, True) for a in (True, False) for b in (True, False)}
-
-
-EVERYTHING = mixing.Augmentation((0.25, 1.25), 0.5, 0.5, 0.5)
-
-
-def test_augmented_stems_sum_to_a_mixture_of_scaled_sources(stems, rng):
-    for _ in range(50):
-        augmented = mixing.augment(stems, 1, EVERYTHING, rng)
-        mixture = augmented.sum(axis=0)
-        sources = np.concatenate([stems, stems[:, :, ::-1]]).reshape(6, -1)
-        factors, residual, *_ = np.linalg.lstsq(sources.T, mixture.ravel(), rcond=None)
-        assert residual < 1e-10
-        for row, factor in zip(augmented, (factors[:3] + factors[3:]), strict=True):
-            assert np.abs(row).max() <= 1.25 and (factor == pytest.approx(0, abs=1e-5)) == (not row.any())
-
-
-def test_a_dropped_target_leaves_the_mixture_too(stems, rng):
-    always = mixing.Augmentation(drop_target_probability=1.0)
-    augmented = mixing.augment(stems, 2, always, rng)
-    np.testing.assert_array_equal(augmented.sum(axis=0), stems[2])
-
-
-def test_augment_is_seeded_and_keeps_shape_and_type(stems):
-    first, again, other = (mixing.augment(stems, 1, EVERYTHING, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert first.shape == stems.shape and first.dtype == np.float32
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
-
-
-def test_no_augmentation_changes_nothing(stems, rng):
-    np.testing.assert_array_equal(mixing.augment(stems, 1, mixing.NO_AUGMENTATION, rng), stems)
+def test_to_mono_is_the_mean_of_the_channels(stems):
+    mono = mix.to_mono(stems)
+    np.testing.assert_array_equal(mono[..., 0], mono[..., 1])
+    np.testing.assert_allclose(mono[..., 0], stems.mean(axis=2), rtol=1e-6)
+    np.testing.assert_allclose(mono.sum(axis=0), mix.to_mono(stems.sum(axis=0)), rtol=1e-6)
+    np.testing.assert_array_equal(mix.to_mono(stems[:, :, :1]), stems[:, :, :1])
