@@ -59,6 +59,8 @@ def test_a_sum_has_the_wall_of_its_widest_source():
     full = noise(RATE, seed=1)
     assert find_bandwidth(low_rate(16_000) + 0.1 * full, RATE) == RATE / 2
     assert 11_000 < find_bandwidth(low_rate(16_000) + low_rate(24_000), RATE) <= 12_000
+    top = signal.sosfilt(signal.butter(8, 17_000, "highpass", fs=RATE, output="sos"), full, axis=0)
+    assert find_bandwidth(low_rate(16_000) + top, RATE) == RATE / 2
     one_channel = np.concatenate([low_rate(16_000), full], axis=1)
     assert find_bandwidth(one_channel, RATE) == RATE / 2
 

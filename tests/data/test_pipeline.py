@@ -36,6 +36,10 @@ EVERYTHING = {
     "channel_swap_probability": 0.5,
     "sign_flip_probability": 0.5,
     "drop_target_probability": 0.2,
+    "equaliser_probability": 0.5,
+    "reverb_probability": 0.3,
+    "band_limit_probability": 0.3,
+    "band_limit_hz": (1000.0, 3000.0),
     "vocal_active_tries": 2,
 }
 
@@ -142,6 +146,7 @@ def test_remixing_happens_with_its_probability(ramps):
         ({"gain_range": (0.5, 0.5)}, lambda stems: 0.5 * stems),
         ({"channel_swap_probability": 1.0}, lambda stems: stems[..., ::-1]),
         ({"sign_flip_probability": 1.0}, lambda stems: -stems),
+        ({"mono_probability": 1.0}, lambda stems: np.repeat(stems.mean(axis=-1, keepdims=True), 2, axis=-1)),
     ],
 )
 def test_settings_reach_the_augmentation(noise, changes, augmented):

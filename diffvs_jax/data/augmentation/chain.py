@@ -59,8 +59,9 @@ def augment(
     stems = _process_stems(stems, a, sample_rate, stem_seeds, trace)
     if dice := _dice(a.band_limit_probability, band_seed):
         bandwidth = min(bandwidth, math.exp(dice.uniform(*np.log(a.band_limit_hz))))
-    if bandwidth < sample_rate / 2:
-        stems = limit_bandwidth(stems, bandwidth, sample_rate)
+    limited = limit_bandwidth(stems, bandwidth, sample_rate)
+    if limited is not stems:
+        stems = limited
         trace.append((None, f"up to {bandwidth / 1000:.1f} kHz"))
     if _dice(a.mono_probability, mono_seed):
         stems = to_mono(stems)

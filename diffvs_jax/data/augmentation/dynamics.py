@@ -61,10 +61,7 @@ def soft_clip(stem: np.ndarray, decibels: float) -> np.ndarray:
 
     Quiet passages stay as they are; a full peak comes out at ``tanh(drive) / drive`` of itself.
     """
-    peak = _peak(stem)
-    if peak == 0:
-        return stem
-    limit = np.float32(max(peak * 10 ** (-decibels / 20), 1e-37))  # a float32 that can divide
+    limit = np.float32(max(_peak(stem) * 10 ** (-decibels / 20), 1e-37))  # silence divides by no zero
     return limit * np.tanh(stem / limit)
 
 

@@ -72,6 +72,17 @@ def test_every_effect_happens_with_its_probability_and_says_so(stems, name):
     assert (together.any(axis=1) == together.all(axis=1)).all() == (name in ("mono", "band_limit"))
 
 
+def test_effects_on_a_stem_are_drawn_for_themselves(stems):
+    together = set()
+    for seed in range(40):
+        trace = []
+        run(stems[:, :800], with_effects(0.5, "equaliser", "compression", "soft_clip", "reverb"), seed, trace=trace)
+        for row in range(3):
+            words = [what for where, what in trace if where == row]
+            together.add(tuple(any(map(str.startswith, words, [kind] * 9)) for kind in ("EQ", "comp", "clip", "rev")))
+    assert len(together) > 12  # of 16
+
+
 def test_silence_stays_exactly_silent(stems):
     silent = stems.copy()
     silent[1] = 0
