@@ -23,8 +23,8 @@ def read(path):
 
 
 def test_examples_sum_to_their_mixtures_and_are_shown(command, musdb_folder, tmp_path):
-    data = (f"--config.data.root={musdb_folder}", "--config.data.targets=('vocals', 'drums')", "--num_examples=3")
-    result = audition(command, tmp_path / "one", *data)
+    data = (f"--config.data.root={musdb_folder}", "--config.data.targets=('vocals', 'drums')")
+    result = audition(command, tmp_path / "one", *data, "--num_examples=3")
     assert result.code == 0, result.err
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
         "contact_sheet.png",
@@ -40,9 +40,9 @@ def test_examples_sum_to_their_mixtures_and_are_shown(command, musdb_folder, tmp
     assert {line.split(":")[0].split(" ", 1)[1] for line in told[:3]} == {"song 0", "song 1", "song 2"}
     assert any(words in result.out for words in ("EQ", "compressed", "clipped", "reverb", "mono"))
 
-    again = audition(command, tmp_path / "two", *data)
-    other = audition(command, tmp_path / "three", *data, "--seed=1")
-    lines = [text.out.splitlines()[:3] for text in (result, again, other)]
+    again = audition(command, tmp_path / "two", *data, "--num_examples=1")
+    other = audition(command, tmp_path / "three", *data, "--num_examples=1", "--seed=1")
+    lines = [text.out.splitlines()[0] for text in (result, again, other)]
     assert lines[0] == lines[1] != lines[2]
     first, same, different = (read(tmp_path / name / "example_00" / "mixture.wav") for name in ("one", "two", "three"))
     np.testing.assert_array_equal(first, same)

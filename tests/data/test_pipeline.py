@@ -36,10 +36,9 @@ EVERYTHING = {
     "channel_swap_probability": 0.5,
     "sign_flip_probability": 0.5,
     "drop_target_probability": 0.2,
-    "equaliser_probability": 0.5,
-    "reverb_probability": 0.3,
-    "band_limit_probability": 0.3,
-    "band_limit_hz": (1000.0, 3000.0),
+    "mono_probability": 0.3,
+    "compression_probability": 0.5,
+    "soft_clip_probability": 0.5,
     "vocal_active_tries": 2,
 }
 
