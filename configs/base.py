@@ -81,15 +81,37 @@ def get_config() -> ConfigDict:
     c.data.strict = False  # stop at a track that cannot be used, instead of naming it and going on
     c.data.targets = ("vocals",)  # stems to separate, in order; the rest is one stem. P
     c.data.remix_probability = 0.75  # each stem from a song of its own. L
-    c.data.gain_range = (0.25, 1.25)  # L
-    c.data.channel_swap_probability = 0.5  # L
-    c.data.sign_flip_probability = 0.5  # L
-    c.data.drop_target_probability = 0.1  # chunks without the targets. L
+    c.data.match_bandwidth = True  # all stems of an example end at the frequency where one's recording does. C
     c.data.vocal_active_tries = 0  # redraw a chunk whose targets are silent, at most so often. C
     c.data.num_workers = 0  # processes that read songs; 0: threads of this one
     c.data.num_threads = 8  # reading threads, where there are no such processes
     c.data.prefetch = 4  # batches read ahead, by every process
     c.data.stats_batches = 64  # training batches measured for the band statistics
+
+    # What is done to the stems of an example, in numpy; the mixture is their sum afterwards. Probabilities are per
+    # stem and example, or per example where it says "all stems"; ranges are (lowest, highest). Milliseconds are
+    # what six stereo seconds at 44.1 kHz take on one CPU core; gains, swaps and flips together take half of one.
+    c.data.augment = ConfigDict()
+    c.data.augment.gain_range = (0.25, 1.25)  # factor of a stem's amplitude. L
+    c.data.augment.channel_swap_probability = 0.5  # L
+    c.data.augment.sign_flip_probability = 0.5  # L
+    c.data.augment.drop_target_probability = 0.1  # chunks without the targets. L
+    c.data.augment.mono_probability = 0.0  # all stems; 0.5 ms a stem. C
+    c.data.augment.equaliser_probability = 0.0  # two shelves and two bells; 5 ms. C
+    c.data.augment.equaliser_decibels = 6.0  # each up or down by at most so much. C
+    c.data.augment.compression_probability = 0.0  # 3 ms. C
+    c.data.augment.compression_ratio = (2.0, 6.0)  # decibels in per decibel out. C
+    c.data.augment.compression_decibels = (6.0, 20.0)  # of the threshold below the stem's peak. C
+    c.data.augment.soft_clip_probability = 0.0  # 0.5 ms. C
+    c.data.augment.soft_clip_decibels = (0.0, 12.0)  # of drive above the stem's peak. C
+    c.data.augment.reverb_probability = 0.0  # of a synthetic room; 15 ms. C
+    c.data.augment.reverb_seconds = (0.2, 1.5)  # in which it dies away by 60 dB. C
+    c.data.augment.reverb_decibels = (-20.0, -6.0)  # energy of the tail relative to the direct sound. C
+    c.data.augment.shift_probability = 0.0  # pitch and tempo of all stems, by a phase vocoder; 150 ms a stem. C
+    c.data.augment.shift_semitones = (-2.0, 2.0)  # C
+    c.data.augment.shift_tempo = (0.85, 1.0)  # factor of speed; above 1 a chunk has no audio to take. C
+    c.data.augment.band_limit_probability = 0.0  # all stems end at one frequency; 4 ms a stem. C
+    c.data.augment.band_limit_hz = (4000.0, 16_000.0)  # C
 
     c.data.synthetic = ConfigDict()  # procedural songs, rendered once into the workdir when data.root is empty
     c.data.synthetic.num_train_songs = 96

@@ -16,8 +16,8 @@ from tests.nano import leaves
 HOUSE = Path(__file__).parent.parent
 SOURCES = sorted((HOUSE / "diffvs_jax").rglob("*.py"))
 CONFIGS = sorted((HOUSE / "configs").rglob("*.py"))
-COMMANDS = {"train", "separate", "evaluate", "export", "benchmark"}
-COMMANDS |= {"data.check", "data.prepare", "data.benchmark", "data.audition"}
+COMMANDS = {"train", "audition", "separate", "evaluate", "export", "benchmark"}
+COMMANDS |= {"data.check", "data.prepare", "data.benchmark"}
 
 # What each room may import besides itself and errors.py; "audio.files" opens that one module.
 MAY_IMPORT = {
@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "diffusion": set(),
     "metrics": set(),
     "model": {"diffusion"},
-    "data": {"audio.files", "table"},
+    "data": {"audio.files", "audio.wav", "table"},
     "training": {"model", "diffusion", "audio", "data", "compilation"},
     "inference": {"model", "diffusion", "audio", "compilation"},
     "evaluation": {"inference", "model", "diffusion", "metrics", "data", "audio", "table"},
@@ -115,6 +115,7 @@ ALIASES = {
     "model": {"settings", "s", "self"},  # unet.UNetSettings has a field for each key
     "sampler": {"sampler", "s"},
     "data": {"config"},  # pipeline.py is given the section alone
+    "data.augment": {"a"},  # augmentation.Augmentation has a field for each key
     "data.synthetic": {"songs"},
 }
 

@@ -1,16 +1,19 @@
 """One training example: which tracks its rows come from, where in them, and what is read."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from diffvs_jax.data import mixing
+from diffvs_jax.data.augmentation import NO_AUGMENTATION, Augmentation, Trace, augment
 from diffvs_jax.data.tracks import Track, check_targets, require_targets
 from diffvs_jax.errors import InputError
 
 # Below this peak a target counts as silent: -60 dB of full scale.
 _SILENT_PEAK = 1e-3
+# Recordings end alike when the lower end is not below this share of the higher: 18 kHz teaches nothing about 20.
+_ALIKE = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +27,7 @@ class ExampleSpec:
       num_channels: 1 or 2.
       remix_probability: of rows that come from independently drawn tracks and offsets.
       vocal_active_tries: how often an offset with silent targets is drawn anew.
+      match_bandwidth: whether all rows end at the frequency where the first of their sources does.
       augmentation: what happens to the rows then.
     """
 
@@ -33,7 +37,8 @@ class ExampleSpec:
     num_channels: int
     remix_probability: float = 0.0
     vocal_active_tries: int = 0
-    augmentation: mixing.Augmentation = mixing.NO_AUGMENTATION
+    match_bandwidth: bool = True
+    augmentation: Augmentation = NO_AUGMENTATION
 
     @property
     def rows(self) -> range:
@@ -101,27 +106,47 @@ def draw_batch(
     """
     spec = pool.spec
     # Drawn in place: an example of six seconds has 4 MB, and each copy of it costs like reading it did.
+    stems = np.empty((len(spec.rows), spec.chunk_samples, spec.num_channels), np.float32)
     batch = allocate((len(visits), len(spec.rows), spec.chunk_samples, spec.num_channels), np.float32)
     for example, (track_index, seed) in zip(batch, visits, strict=True):
-        draw_example(pool, track_index, np.random.default_rng(seed), example)
+        draw_example(pool, track_index, np.random.default_rng(seed), stems, example)
     return batch
 
 
-def draw_example(pool: Pool, track_index: int, rng: np.random.Generator, out: np.ndarray) -> None:
-    """Draws one augmented example into ``out [num_targets + 1, chunk_samples, num_channels]``.
+def draw_example(
+    pool: Pool,
+    track_index: int,
+    rng: np.random.Generator,
+    stems: np.ndarray,
+    out: np.ndarray,
+    trace: Trace | None = None,
+) -> None:
+    """Draws one augmented example.
 
     A remixed example keeps the visited track for the first row it can give, so that an epoch still
     visits every track; each further row has a track and an offset of its own. Where the visited
     track cannot give every row, the example is always remixed.
+
+    Args:
+      pool: what to draw from.
+      track_index: of the visited track.
+      rng: of everything random.
+      stems: room for what is read, float32 ``[num_targets + 1, chunk_samples, num_channels]``.
+      out: the example, of the same shape.
+      trace: a list that what happened to which row is appended to, for people.
     """
     spec, own = pool.spec, pool.rows[track_index]
+    indices = [track_index] * len(spec.rows)
     if rng.random() < spec.remix_probability or len(own) < len(spec.rows):
-        for row in spec.rows:
-            index = track_index if row == own[0] else pool.partner(row, rng)
-            _draw_rows(pool.tracks[index], [row], spec, rng, out)
+        indices = [track_index if row == own[0] else pool.partner(row, rng) for row in spec.rows]
+        for row, index in zip(spec.rows, indices, strict=True):
+            _draw_rows(pool.tracks[index], [row], spec, rng, stems)
+            if trace is not None:
+                trace.append((row, f"of {pool.tracks[index].name}"))
     else:
-        _draw_rows(pool.tracks[track_index], spec.rows, spec, rng, out)
-    out[:] = mixing.augment(out, len(spec.targets), spec.augmentation, rng)
+        _draw_rows(pool.tracks[track_index], spec.rows, spec, rng, stems)
+    bandwidth = _bandwidth([pool.tracks[index] for index in indices], spec) if spec.match_bandwidth else math.inf
+    augment(stems, len(spec.targets), spec.augmentation, spec.sample_rate, rng, bandwidth, trace, out)
 
 
 def evaluation_chunks(
@@ -152,6 +177,19 @@ def evaluation_chunks(
     for chunk, (track, place) in zip(chunks, places, strict=True):
         _read_rows(track, spec.rows, round(place * _last_start(track, spec)), spec, chunk)
     return chunks
+
+
+def _bandwidth(tracks: Sequence[Track], spec: ExampleSpec) -> float:
+    """Hz at which the first of the rows' sources ends, row by row from ``tracks``; infinite where all end alike."""
+    ends = []
+    for row, track in zip(spec.rows, tracks, strict=True):
+        of_row = [end for stem, end in track.bandwidths.items() if _row_of(stem, spec) == row]
+        ends += [min(end, spec.sample_rate / 2) for end in of_row]
+    return min(ends) if ends and min(ends) < _ALIKE * max(ends) else math.inf
+
+
+def _row_of(stem: str, spec: ExampleSpec) -> int:
+    return spec.targets.index(stem) if stem in spec.targets else len(spec.targets)
 
 
 def _rows_of(track: Track, spec: ExampleSpec) -> list[int]:

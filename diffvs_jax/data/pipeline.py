@@ -8,7 +8,7 @@ import grain
 import numpy as np
 from absl import flags
 
-from diffvs_jax.data import mixing
+from diffvs_jax.data.augmentation import Augmentation
 from diffvs_jax.data.examples import ExampleSpec, Pool, draw_batch
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
@@ -40,9 +40,8 @@ def training_batches(
 
     Args:
       tracks: what to draw from; each row must be in some of them.
-      config: ``config.data``, read for ``targets``, ``remix_probability``, ``gain_range``,
-        ``channel_swap_probability``, ``sign_flip_probability``, ``drop_target_probability``,
-        ``vocal_active_tries``, ``num_workers``, ``num_threads`` and ``prefetch`` (batches held
+      config: ``config.data``, read for ``targets``, ``remix_probability``, ``augment``,
+        ``match_bandwidth``, ``vocal_active_tries``, ``num_workers``, ``num_threads`` and ``prefetch`` (batches held
         ready, by every worker; threads are used where there are no workers).
       batch_size: examples per batch of this process.
       chunk_samples: length of an example at ``sample_rate``; shorter tracks end in zeros.
@@ -55,7 +54,7 @@ def training_batches(
     Raises:
       InputError: no tracks, a row that none of them has, or a setting out of its range.
     """
-    spec = _example_spec(config, chunk_samples, sample_rate, num_channels)
+    spec = example_spec(config, chunk_samples, sample_rate, num_channels)
     _check_sizes(batch_size, config.num_workers, config.num_threads, config.prefetch)
     if not 0 <= seed < 2**32:
         raise InputError(f"seed is {seed}; choose it from 0 to {2**32 - 1}")
@@ -99,19 +98,10 @@ def _epoch_order(pool: Pool, seed: int, epoch: int) -> np.ndarray:
     return pool.epoch_order(seed, epoch)
 
 
-def _example_spec(config: Any, chunk_samples: int, sample_rate: int, num_channels: int) -> ExampleSpec:
-    """The config's settings, checked."""
-    low, high = config.gain_range
-    if not 0 <= low <= high:
-        raise InputError(f"gain_range is ({low}, {high}); it must be 0 <= lowest <= highest")
-    for name, probability in (
-        ("remix_probability", config.remix_probability),
-        ("channel_swap_probability", config.channel_swap_probability),
-        ("sign_flip_probability", config.sign_flip_probability),
-        ("drop_target_probability", config.drop_target_probability),
-    ):
-        if not 0 <= probability <= 1:
-            raise InputError(f"{name} is {probability}; it must lie in [0, 1]")
+def example_spec(config: Any, chunk_samples: int, sample_rate: int, num_channels: int) -> ExampleSpec:
+    """What ``config.data`` asks for, checked."""
+    if not 0 <= config.remix_probability <= 1:
+        raise InputError(f"remix_probability is {config.remix_probability}; it must lie in [0, 1]")
     if config.vocal_active_tries < 0:
         raise InputError(f"vocal_active_tries is {config.vocal_active_tries}; 0 switches it off")
     return ExampleSpec(
@@ -121,12 +111,8 @@ def _example_spec(config: Any, chunk_samples: int, sample_rate: int, num_channel
         num_channels=num_channels,
         remix_probability=config.remix_probability,
         vocal_active_tries=config.vocal_active_tries,
-        augmentation=mixing.Augmentation(
-            gain_range=(low, high),
-            channel_swap_probability=config.channel_swap_probability,
-            sign_flip_probability=config.sign_flip_probability,
-            drop_target_probability=config.drop_target_probability,
-        ),
+        match_bandwidth=config.match_bandwidth,
+        augmentation=Augmentation.from_config(config.augment),
     )
 
 

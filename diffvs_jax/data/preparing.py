@@ -8,13 +8,14 @@ what is no target lies there as one sum. In 32 bits it gives the same batches, b
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 
+from diffvs_jax.audio.wav import read_layout
+from diffvs_jax.data.bandwidth import find_bandwidth
 from diffvs_jax.data.datasets.stem_folders import ORIGIN
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
@@ -64,16 +65,16 @@ def folder_names(tracks: list[Track]) -> list[str]:
     return names
 
 
-def prepare_track(track: Track, folder: Path, form: Form, bandwidth: Callable[[Path], float] | None = None) -> bool:
+def prepare_track(track: Track, folder: Path, form: Form) -> bool:
     """Writes a track's rows to ``folder``, unless they are there and made from these very files.
 
-    The folder appears whole or not at all.
+    The folder appears whole or not at all. Beside the rows it holds where they are from, and above which
+    frequency each of them holds nothing (see ``find_bandwidth``).
 
     Args:
       track: where to read.
       folder: where to write.
       form: what to write.
-      bandwidth: measures in Hz above which frequency a written file holds nothing; None: the rate's half.
 
     Returns:
       Whether anything had to be written.
@@ -93,13 +94,20 @@ def prepare_track(track: Track, folder: Path, form: Form, bandwidth: Callable[[P
             path = unfinished / f"{name}.wav"
             _write_row(track, stems, path, form)
             known = min(track.bandwidths[stem] for stem in stems)
-            bandwidths[name] = min(known, bandwidth(path)) if bandwidth else known
+            bandwidths[name] = min(known, _measure_bandwidth(path))
         (unfinished / ORIGIN).write_text(json.dumps({**origin, "bandwidths": bandwidths}, indent=2) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return True
+
+
+def _measure_bandwidth(path: Path) -> float:
+    layout = read_layout(path)
+    assert layout is not None, "written just now"
+    audio = np.memmap(path, layout.dtype, "r", layout.offset, (layout.num_samples, layout.num_channels))
+    return find_bandwidth(audio, layout.sample_rate)
 
 
 def _origin(track: Track, form: Form) -> dict[str, Any]:

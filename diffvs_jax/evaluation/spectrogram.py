@@ -1,47 +1,84 @@
 """Spectrograms side by side, for people who would rather look."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 _RANGE_DB = 70.0  # shown below the loudest point of all pictures
+_NUM_MELS = 128
 
 
 def save_spectrograms(path: str | os.PathLike, signals: Mapping[str, np.ndarray], sample_rate: int) -> None:
     """Writes a PNG with one mel spectrogram per signal ``[samples, channels]``, on one colour scale."""
-    import librosa  # both are slow to import, and only pictures need them
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    save_contact_sheet(path, [{name: audio} for name, audio in signals.items()], sample_rate, (10.0, 2.4))
+
+
+def save_contact_sheet(
+    path: str | os.PathLike,
+    rows: Sequence[Mapping[str, np.ndarray]],
+    sample_rate: int,
+    inches: tuple[float, float] = (5.0, 2.2),
+) -> None:
+    """Writes a PNG of mel spectrograms in rows and columns, all on one colour scale.
+
+    The file appears whole or not at all.
+
+    Args:
+      path: the PNG; its folder is made.
+      rows: title to signal ``[samples, channels]``, as many in every row.
+      sample_rate: in Hz.
+      inches: width and height of one spectrogram.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and only pictures need it
     from matplotlib.figure import Figure
 
-    mono = {name: audio.mean(axis=1) for name, audio in signals.items()}
-    mels = {
-        name: librosa.feature.melspectrogram(y=audio, sr=sample_rate, n_fft=2048, hop_length=512, n_mels=128)
-        for name, audio in mono.items()
-    }
-    top = max(float(mel.max()) for mel in mels.values()) + 1e-12
-    figure = Figure(figsize=(10, 2.4 * len(mels)), layout="constrained")
+    powers = [[_mel_power(audio, sample_rate) for audio in row.values()] for row in rows]
+    top = max(float(power.max()) for row in powers for power in row) + 1e-12
+    figure = Figure(figsize=(inches[0] * len(rows[0]), inches[1] * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)  # no display is needed
-    axes = figure.subplots(len(mels), 1, sharex=True, squeeze=False)[:, 0]
+    axes = figure.subplots(len(rows), len(rows[0]), sharex=True, squeeze=False)
+    for row_axes, row_powers, row in zip(axes, powers, rows, strict=True):
+        for axis, power, (title, audio) in zip(row_axes, row_powers, row.items(), strict=True):
+            decibels = 10 * np.log10(np.maximum(power / top, 10 ** (-_RANGE_DB / 10)))
+            image = _draw(axis, decibels, len(audio) / sample_rate, sample_rate)
+            axis.set_title(title, loc="left", fontsize=10 if len(row) == 1 else 8)
+        row_axes[0].set_ylabel("Hz")
+    for axis in axes[-1]:
+        axis.set_xlabel("seconds")
+    figure.colorbar(image, ax=list(axes.flat), label="dB", pad=0.01, aspect=12 * len(rows))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        figure.savefig(unfinished, dpi=110, format="png")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _mel_power(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """``[mels, frames]`` of the mean of all channels."""
+    import librosa
+
+    mono = audio.mean(axis=1)
+    return librosa.feature.melspectrogram(y=mono, sr=sample_rate, n_fft=2048, hop_length=512, n_mels=_NUM_MELS)
+
+
+def _draw(axis, decibels: np.ndarray, seconds: float, sample_rate: int):
+    import librosa
+
+    image = axis.imshow(
+        decibels,
+        origin="lower",
+        aspect="auto",
+        extent=(0, seconds, -0.5, _NUM_MELS - 0.5),
+        vmin=-_RANGE_DB,
+        vmax=0,
+        cmap="magma",
+    )
     ticks = [hz for hz in (200, 500, 1000, 2000, 4000, 8000, 16000) if hz <= sample_rate / 2]
-    rows = np.interp(ticks, librosa.mel_frequencies(n_mels=128, fmax=sample_rate / 2), np.arange(128))
-    for axis, (name, mel) in zip(axes, mels.items(), strict=True):
-        decibels = 10 * np.log10(np.maximum(mel / top, 10 ** (-_RANGE_DB / 10)))
-        seconds = len(mono[name]) / sample_rate
-        image = axis.imshow(
-            decibels,
-            origin="lower",
-            aspect="auto",
-            extent=(0, seconds, -0.5, 127.5),
-            vmin=-_RANGE_DB,
-            vmax=0,
-            cmap="magma",
-        )
-        axis.set_title(name, loc="left", fontsize=10)
-        axis.set_ylabel("Hz")
-        axis.set_yticks(rows, [str(hz) for hz in ticks])
-    axes[-1].set_xlabel("seconds")
-    figure.colorbar(image, ax=list(axes), label="dB", pad=0.01)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    mels = librosa.mel_frequencies(n_mels=_NUM_MELS, fmax=sample_rate / 2)
+    axis.set_yticks(np.interp(ticks, mels, np.arange(_NUM_MELS)), [str(hz) for hz in ticks])
+    return image

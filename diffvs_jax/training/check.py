@@ -3,6 +3,7 @@
 import operator
 from typing import Any
 
+from diffvs_jax.data.augmentation import Augmentation
 from diffvs_jax.errors import InputError
 from diffvs_jax.model.denoiser import abstract_params
 from diffvs_jax.training.optimizer import learning_rate
@@ -26,8 +27,7 @@ def check_config(config: Any) -> None:
             raise InputError(f"{name} is {operator.attrgetter(name)(config)}; it must be at least 1")
     if not config.train.ema_rates or not all(0 < rate < 1 for rate in config.train.ema_rates):
         raise InputError(f"train.ema_rates is {config.train.ema_rates}; give at least one, each between 0 and 1")
-    if not isinstance(config.data.gain_range, tuple) or len(config.data.gain_range) != 2:
-        raise InputError(f"data.gain_range is {config.data.gain_range}; it must be (lowest, highest)")
+    Augmentation.from_config(config.data.augment)
     if not config.data.targets:
         raise InputError("data.targets is empty; name at least one stem")
     learning_rate(config.train)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -6,6 +7,7 @@ import pytest
 import soundfile
 
 from diffvs_jax.data import datasets, examples, pipeline
+from diffvs_jax.data.augmentation import NO_AUGMENTATION
 from diffvs_jax.errors import InputError
 
 RATE = 8000
@@ -17,16 +19,16 @@ def settings(**changes):
     plain = {
         "targets": ("vocals",),
         "remix_probability": 0.0,
-        "gain_range": (1.0, 1.0),
-        "channel_swap_probability": 0.0,
-        "sign_flip_probability": 0.0,
-        "drop_target_probability": 0.0,
+        "match_bandwidth": True,
         "vocal_active_tries": 0,
         "num_workers": 0,
         "num_threads": 0,
         "prefetch": 0,
     }
-    return SimpleNamespace(**(plain | changes))
+    augment = dataclasses.asdict(NO_AUGMENTATION)
+    for name in augment.keys() & changes.keys():
+        augment[name] = changes.pop(name)
+    return SimpleNamespace(**(plain | changes), augment=SimpleNamespace(**augment))
 
 
 EVERYTHING = {
@@ -35,6 +37,9 @@ EVERYTHING = {
     "channel_swap_probability": 0.5,
     "sign_flip_probability": 0.5,
     "drop_target_probability": 0.2,
+    "mono_probability": 0.3,
+    "compression_probability": 0.5,
+    "soft_clip_probability": 0.5,
     "vocal_active_tries": 2,
 }
 
@@ -141,6 +146,7 @@ def test_remixing_happens_with_its_probability(ramps):
         ({"gain_range": (0.5, 0.5)}, lambda stems: 0.5 * stems),
         ({"channel_swap_probability": 1.0}, lambda stems: stems[..., ::-1]),
         ({"sign_flip_probability": 1.0}, lambda stems: -stems),
+        ({"mono_probability": 1.0}, lambda stems: np.repeat(stems.mean(axis=-1, keepdims=True), 2, axis=-1)),
     ],
 )
 def test_settings_reach_the_augmentation(noise, changes, augmented):
