@@ -9,13 +9,14 @@ import functools
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from diffvs_jax.audio import ogg
 from diffvs_jax.audio.wav import read_layout, read_samples
 from diffvs_jax.errors import InputError
 
@@ -50,6 +51,11 @@ def missing_samples(path: str | os.PathLike) -> int:
     """Samples per channel that a wav file's header promises and the file does not hold."""
     layout = read_layout(path)
     return layout.missing_samples if layout else 0
+
+
+def lacks_last_page(path: str | os.PathLike) -> bool:
+    """Whether an Ogg file ends before its stream does; its header, unlike a wav file's, tells no length."""
+    return ogg.lacks_last_page(path)
 
 
 def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:
@@ -104,8 +110,41 @@ def load_segment(
                 form = AudioInfo(file.samplerate, file.frames, file.channels)
                 audio = _read_part(functools.partial(_decode, file), form, start, num_samples, sample_rate)
         except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
+            raise InputError(
+                f"{path}: not an audio file that can be read ({error.error_string or 'it breaks off'})"
+            ) from error
     return fit_length(to_channels(audio, num_channels), num_samples)
+
+
+def stream(path: str | os.PathLike, block_samples: int) -> Iterator[np.ndarray]:
+    """A file from its first sample to its last that there is, as it is.
+
+    Args:
+      path: audio file.
+      block_samples: per block; the last one may be shorter.
+
+    Yields:
+      float32 ``[block_samples, channels]``.
+
+    Raises:
+      InputError: a missing file, not audio, or audio that breaks off.
+    """
+    _require_file(path)
+    layout = read_layout(path)
+    if layout is not None and layout.dtype:
+        for first in range(0, layout.num_samples, block_samples):
+            block = np.empty((min(block_samples, layout.num_samples - first), layout.num_channels), np.float32)
+            read_samples(path, layout, first, block)
+            yield block
+        return
+    first = 0
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            while len(block := file.read(block_samples, dtype="float32", always_2d=True)):
+                yield block
+                first += len(block)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: cannot be decoded any more somewhere after sample {first}") from error
 
 
 def _read_part(read: _Read, form: AudioInfo, start: int, num_samples: int, sample_rate: int) -> np.ndarray:
