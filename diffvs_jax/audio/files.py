@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from diffvs_jax.audio import ogg
+from diffvs_jax.audio import endings
 from diffvs_jax.audio.wav import read_layout, read_samples
 from diffvs_jax.errors import InputError
 
@@ -53,9 +53,9 @@ def missing_samples(path: str | os.PathLike) -> int:
     return layout.missing_samples if layout else 0
 
 
-def lacks_last_page(path: str | os.PathLike) -> bool:
-    """Whether an Ogg file ends before its stream does; its header, unlike a wav file's, tells no length."""
-    return ogg.lacks_last_page(path)
+def is_cut_off(path: str | os.PathLike) -> bool:
+    """Whether a file of another format than wav tells that its end is missing; flac and mp3 do not."""
+    return endings.is_cut_off(path)
 
 
 def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:

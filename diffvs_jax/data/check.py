@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> None:
     """Checks every split of every root, then sums up."""
     if not arguments:
         raise InputError("no data set given; usage: python -m diffvs_jax.data.check ROOT...")
+    if _JSON.value and Path(_JSON.value).is_dir():
+        raise InputError(f"--json={_JSON.value}: is a folder, give a file")
     datasets = {root: open_root(root) for root in arguments}
     reports: dict[tuple[str, str], list[TrackReport]] = {}
     for root, dataset in datasets.items():
@@ -99,9 +101,10 @@ def _conclude(reports: Sequence[TrackReport]) -> None:
     fates = [f"{shut} that training leaves out"] if shut else []
     if shut < len(bad):
         fates.append(f"{len(bad) - shut} that training or evaluation would stop at: repair or remove")
-    cli.say(f"{len(bad)} of {len(reports)} tracks are bad: {', '.join(fates)}")
+    tally = f"{len(bad)} of {len(reports)} tracks are bad"
+    cli.say(f"{tally}: {', '.join(fates)}")
     if _STRICT.value:
-        print(f"error: {len(bad)} bad tracks (--strict)", file=sys.stderr)
+        print(f"error: {tally} (--strict)", file=sys.stderr)
         sys.exit(1)
 
 

@@ -108,8 +108,8 @@ def read_header(path: Path) -> files.AudioInfo:
     if missing := files.missing_samples(path):
         seconds = missing / header.sample_rate
         raise CutOff(f"{path}: ends {seconds:.2f} s before its header says; replace the file")
-    if files.lacks_last_page(path):
-        raise CutOff(f"{path}: ends before its stream does; replace the file")
+    if files.is_cut_off(path):
+        raise CutOff(f"{path}: ends before it should; replace the file")
     return header
 
 
