@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from diffvs_jax.audio import endings
+from diffvs_jax.audio import endings, ogg
 from diffvs_jax.audio.wav import read_layout, read_samples
 from diffvs_jax.errors import InputError
 
@@ -56,6 +56,11 @@ def missing_samples(path: str | os.PathLike) -> int:
 def is_cut_off(path: str | os.PathLike) -> bool:
     """Whether a file of another format than wav tells that its end is missing; flac and mp3 do not."""
     return endings.is_cut_off(path)
+
+
+def damaged_at(path: str | os.PathLike) -> float | None:
+    """Where an Ogg file is damaged, as a share of it; None: nowhere. All of it is read, nothing decoded."""
+    return ogg.damaged_at(path)
 
 
 def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:

@@ -1,7 +1,7 @@
 """Checks data sets before training: ``python -m diffvs_jax.data.check ROOT...``.
 
 ROOT is a folder, or KIND:FOLDER as in ``data.root``. Reads every file once and names what is bad
-(training leaves it out or stops at it) and what is worth knowing. With ``--strict`` a bad track
+(must not be trained on) and what is worth knowing. With ``--strict`` a bad track
 makes the exit code 1.
 """
 
@@ -67,7 +67,7 @@ def _print_track(dataset: Dataset, report: TrackReport) -> None:
         cli.say(f"read  {report.name}: {report.seconds:.1f} s{residual}")
     for finding in report.findings:
         message = finding.message.replace(f"{dataset.root}{os.sep}", "")
-        named = message if report.name in message else f"{report.name}: {message}"
+        named = message if Path(report.name).name in message else f"{report.name}: {message}"
         cli.say(f"{'bad ' if finding.bad else 'note'}  {finding.kind}: {named}")
 
 
@@ -99,8 +99,7 @@ def _conclude(reports: Sequence[TrackReport]) -> None:
         return
     shut = sum(not report.opens for report in bad)
     fates = [f"{shut} that training leaves out"] if shut else []
-    if shut < len(bad):
-        fates.append(f"{len(bad) - shut} that training or evaluation would stop at: repair or remove")
+    fates += [f"{len(bad) - shut} to repair or remove before training"] if shut < len(bad) else []
     tally = f"{len(bad)} of {len(reports)} tracks are bad"
     cli.say(f"{tally}: {', '.join(fates)}")
     if _STRICT.value:

@@ -17,7 +17,7 @@ from diffvs_jax.data.tracks import SAME_LENGTH, CutOff, Track, UnequalLengths, r
 from diffvs_jax.errors import InputError
 
 BAD = ("unreadable", "truncated", "length", "nan", "channels")
-"""Kinds of findings that training or evaluation stops at."""
+"""Kinds of findings that training or evaluation stops at, or learns nonsense from."""
 NOTES = ("rate", "mono", "clipped", "silent", "residual")
 """Kinds of findings that are worth knowing."""
 
@@ -42,7 +42,7 @@ class Finding:
 
     @property
     def bad(self) -> bool:
-        """Whether training or evaluation stops at it."""
+        """Whether the track must not be trained on or scored."""
         return self.kind in BAD
 
 
@@ -69,7 +69,7 @@ class TrackReport:
 
     @property
     def bad(self) -> bool:
-        """Whether training or evaluation stops at it, or leaves it out."""
+        """Whether it must not be trained on or scored."""
         return any(finding.bad for finding in self.findings)
 
 
@@ -178,7 +178,9 @@ def _form_findings(sources: Sequence[Source], form: Form) -> list[Finding]:
 def _sample_findings(source: Source) -> list[Finding]:
     """What is wrong with a file that has been read."""
     found, levels, rate = [], source.levels, source.header.sample_rate
-    if source.incomplete:
+    if (place := files.damaged_at(source.path)) is not None:
+        found.append(Finding("truncated", f"{source.path}: is damaged at {100 * place:.0f} % of the file; replace it"))
+    elif source.incomplete:
         at = f"within {BLOCK_SECONDS} s after" if source.breaks_off else "at"
         ends = f"breaks off {at} {levels.num_samples / rate:.2f} s, its header says {source.seconds:.2f} s"
         found.append(Finding("truncated", f"{source.path}: {ends}; replace the file"))

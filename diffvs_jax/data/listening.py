@@ -38,7 +38,7 @@ class Source:
     @property
     def incomplete(self) -> bool:
         """Whether reading, now over, gave less than the header tells."""
-        return self.breaks_off or self.levels.num_samples < self.header.num_samples
+        return self.levels.num_samples < self.header.num_samples
 
     def next_block(self) -> np.ndarray | None:
         """Float32 ``[samples, channels]``; None after the last, and where the file breaks off."""

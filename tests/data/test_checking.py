@@ -121,8 +121,21 @@ def test_a_flac_that_is_damaged_inside_is_bad(tmp_path, song, monkeypatch):
     assert report.residual_db is None
 
 
+def test_an_ogg_that_is_damaged_inside_is_bad(tmp_path, song):
+    write_track(song, "ogg", mixture=False)
+    content = bytearray((song / "bass.ogg").read_bytes())
+    content[len(content) // 2] ^= 1
+    (song / "bass.ogg").write_bytes(content)
+    report = check_one(tmp_path)
+    finding = the_finding(report)
+    assert (finding.kind, report.opens) == ("truncated", True)
+    assert_matches(r"bass\.ogg: is damaged at \d\d % of the file", finding.message)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_not_finite_are_counted_and_placed(tmp_path, song, value):
+@pytest.mark.parametrize("block_seconds", [1, 8])
+def test_samples_that_are_not_finite_are_counted_and_placed(tmp_path, song, monkeypatch, value, block_seconds):
+    monkeypatch.setattr(listening, "BLOCK_SECONDS", block_seconds)
     audio = noise(1)
     audio[[12_000, 12_001], [0, 1]] = value
     write_track(song, vocals=audio)
@@ -284,7 +297,9 @@ def test_silence_ends_at_minus_80_decibels(tmp_path, song, decibels, kinds):
     assert [finding.kind for finding in check_one(tmp_path).findings] == kinds
 
 
-def test_seconds_over_minus_60_decibels_are_heard(tmp_path, song):
+@pytest.mark.parametrize("block_seconds", [1, 8])
+def test_seconds_over_minus_60_decibels_are_heard(tmp_path, song, monkeypatch, block_seconds):
+    monkeypatch.setattr(listening, "BLOCK_SECONDS", block_seconds)
     audio = np.zeros((20_000, 2))
     audio[[100, 9000, 17_000], 0] = [1.1e-3, 0.9e-3, -1.1e-3]  # the first second, and the half one at the end
     write_track(song, mixture=False, vocals=audio)
@@ -347,6 +362,14 @@ def test_stems_of_several_files_may_end_early(song):
     report = check_track(make_track("song", stems, whole=False), FORM)
     assert report.findings == ()
     assert report.heard == {"bass": 2.5, "vocals": 2}
+
+
+def test_a_mixture_may_last_longer_than_stems_that_may_end_early(song):
+    write_track(song, vocals=np.zeros((8000, 2)), mixture=np.pad(noise(0), ((0, 8000), (0, 0))))
+    stems = {stem: [song / f"{stem}.wav"] for stem in STEMS}
+    report = check_track(make_track("song", stems, song / "mixture.wav", whole=False), FORM)
+    assert [finding.kind for finding in report.findings] == ["silent"]
+    assert report.residual_db == -200.0
 
 
 def test_blocks_are_all_that_is_read_at_once(tmp_path, song, monkeypatch):
