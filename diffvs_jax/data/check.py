@@ -95,7 +95,8 @@ def _conclude(reports: Sequence[TrackReport]) -> None:
     """What becomes of the bad tracks, and the exit code."""
     bad = [report for report in reports if report.bad]
     if not bad:
-        cli.say(f"all {len(reports)} tracks can be used")
+        hours = sum(report.seconds for report in reports) / 3600
+        cli.say(f"all {len(reports)} tracks can be used, {hours:.2f} h")
         return
     shut = sum(not report.opens for report in bad)
     fates = [f"{shut} that training leaves out"] if shut else []

@@ -35,7 +35,7 @@ def test_a_clean_data_set_passes(command, musdb_folder):
     assert f"{musdb_folder} train: 3 tracks, 0.00 h" in lines
     assert f"{musdb_folder} test: 2 tracks, 0.00 h" in lines
     assert lines.count("  findings: none") == 2
-    assert lines[-1] == "all 5 tracks can be used"
+    assert lines[-1] == "all 5 tracks can be used, 0.00 h"
 
 
 def test_findings_are_printed_and_written(command, damaged, tmp_path):
@@ -64,7 +64,7 @@ def test_a_bad_track_is_fatal_where_one_asks_for_it(command, damaged):
     assert result.err == "error: 2 of 5 tracks are bad (--strict)\n"
     notes = command("data.check", damaged, *FORM, "--strict", "--split=test")
     assert (notes.code, notes.err) == (0, "")
-    assert notes.out.splitlines()[-1] == "all 2 tracks can be used"
+    assert notes.out.splitlines()[-1] == "all 2 tracks can be used, 0.00 h"
 
 
 def test_what_cannot_be_checked_is_refused(command, musdb_folder, tmp_path):
