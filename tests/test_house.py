@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "diffusion": set(),
     "metrics": set(),
     "model": {"diffusion"},
-    "data": {"audio.files", "audio.wav", "table"},
+    "data": {"audio.files", "audio.segments", "audio.wav", "audio.endings", "audio.ogg", "table"},
     "training": {"model", "diffusion", "audio", "data", "compilation"},
     "inference": {"model", "diffusion", "audio", "compilation"},
     "evaluation": {"inference", "model", "diffusion", "metrics", "data", "audio", "table"},

@@ -5,22 +5,15 @@ back to librosa for what libsndfile does not know.
 """
 
 import dataclasses
-import functools
-import math
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
-from diffvs_jax.audio.wav import read_layout, read_samples
 from diffvs_jax.errors import InputError
-
-_RESAMPLING_MARGIN = 0.05  # seconds beside a segment that its resampling sees
-_Read = Callable[[int, np.ndarray], None]  # (first sample, where to put them)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,18 +31,12 @@ def info(path: str | os.PathLike) -> AudioInfo:
     Raises:
       InputError: the file is missing or is not audio that libsndfile reads.
     """
-    _require_file(path)
+    require_file(path)
     try:
         header = soundfile.info(str(path))
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
     return AudioInfo(header.samplerate, header.frames, header.channels)
-
-
-def missing_samples(path: str | os.PathLike) -> int:
-    """Samples per channel that a wav file's header promises and the file does not hold."""
-    layout = read_layout(path)
-    return layout.missing_samples if layout else 0
 
 
 def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:
@@ -58,7 +45,7 @@ def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:
     Raises:
       InputError: missing file, not audio, no samples, or samples that are not finite.
     """
-    _require_file(path)
+    require_file(path)
     try:
         audio, sample_rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -69,77 +56,6 @@ def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:
         bad = int(np.count_nonzero(~np.isfinite(audio)))
         raise InputError(f"{path}: {bad} of {audio.size} samples are NaN or infinite; repair the file first")
     return audio, int(sample_rate)
-
-
-def load_segment(
-    path: str | os.PathLike, start: int, num_samples: int, sample_rate: int, num_channels: int
-) -> np.ndarray:
-    """A segment of a file as float32 ``[num_samples, num_channels]``; see ``read_segment``."""
-    out = np.empty((num_samples, num_channels), np.float32)
-    read_segment(path, start, sample_rate, out)
-    return out
-
-
-def read_segment(path: str | os.PathLike, start: int, sample_rate: int, out: np.ndarray) -> None:
-    """Reads a segment of a file without decoding the rest.
-
-    Uncompressed wav is mapped into memory; other formats are sought in. A resampled segment is that
-    part of the whole file resampled: a margin on both sides is read with it.
-
-    Args:
-      path: audio file, any rate and channel count.
-      start: first sample, counted at ``sample_rate``.
-      sample_rate: wanted rate in Hz; another rate in the file is resampled.
-      out: float32 ``[samples, channels]`` to fill; what lies beyond the file's end is zeros. For its
-        channels see ``to_channels``.
-
-    Raises:
-      InputError: a missing file, not audio, or channels that do not fit.
-    """
-    _require_file(path)
-    layout = read_layout(path)
-    if layout is not None and layout.dtype:
-        form = AudioInfo(layout.sample_rate, layout.num_samples, layout.num_channels)
-        _read_segment(functools.partial(read_samples, path, layout), form, start, sample_rate, out)
-        return
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            form = AudioInfo(file.samplerate, file.frames, file.channels)
-            _read_segment(functools.partial(_decode, file), form, start, sample_rate, out)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
-
-
-def _read_segment(read: _Read, form: AudioInfo, start: int, sample_rate: int, out: np.ndarray) -> None:
-    if (form.sample_rate, form.num_channels) == (sample_rate, out.shape[1]):
-        there = min(max(form.num_samples - start, 0), len(out))
-        read(start, out[:there])
-    else:
-        audio = to_channels(_resampled_part(read, form, start, len(out), sample_rate), out.shape[1])
-        there = len(audio)
-        out[:there] = audio
-    out[there:] = 0
-
-
-def _resampled_part(read: _Read, form: AudioInfo, start: int, num_samples: int, sample_rate: int) -> np.ndarray:
-    """At most ``num_samples`` at ``sample_rate`` from ``start`` on, ``[samples, file's channels]``."""
-    common = math.gcd(form.sample_rate, sample_rate)
-    up, down = sample_rate // common, form.sample_rate // common
-    margin = 0 if up == down else round(_RESAMPLING_MARGIN * sample_rate)
-    # Every up-th sample of the output falls on a sample of the file: resampling begins at one of those.
-    begin = max(start - margin, 0) // up
-    skip = start - begin * up
-    wanted = -(-(skip + num_samples + margin) * down // up)
-    first = min(begin * down, form.num_samples)
-    audio = np.empty((min(wanted, form.num_samples - first), form.num_channels), np.float32)
-    read(first, audio)
-    return resample(audio, form.sample_rate, sample_rate)[skip : skip + num_samples]
-
-
-def _decode(file: soundfile.SoundFile, first: int, out: np.ndarray) -> None:
-    if len(out):
-        file.seek(first)
-        file.read(dtype="float32", out=out, fill_value=0.0)
 
 
 def save(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
@@ -193,7 +109,8 @@ def to_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:
     raise InputError(f"audio has {have} channels, wanted {num_channels}; mix it down to 1 or 2 channels first")
 
 
-def _require_file(path: str | os.PathLike) -> None:
+def require_file(path: str | os.PathLike) -> None:
+    """Raises ``InputError`` for what is no file."""
     if not Path(path).is_file():
         reason = "is a folder, not a file" if Path(path).is_dir() else "no such file"
         raise InputError(f"{path}: {reason}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffvs_jax.data.datasets import KINDS, Dataset, Listing, list_tracks, open_dataset
+from diffvs_jax.data.datasets import Dataset, Listing, list_tracks, open_root
 from diffvs_jax.data.synthetic import write_corpus
 from diffvs_jax.data.tracks import Track, check_targets, require_targets
 from diffvs_jax.errors import InputError
@@ -40,7 +40,7 @@ def open_tracks(
         raise InputError(f"data.weights has {len(data.weights)} numbers for {len(roots)} folders in data.root")
     if not all(weight > 0 for weight in data.weights):
         raise InputError(f"data.weights is {data.weights}; give numbers above zero")
-    datasets = {root: _open(root, data) for root in roots}
+    datasets = {root: open_root(root, data.valid_tracks) for root in roots}
     if split != "train":  # MUSDB18 has a test set, MoisesDB has none: what there is, is enough
         datasets = {root: dataset for root, dataset in datasets.items() if split in dataset.splits()}
         if not datasets:
@@ -60,21 +60,13 @@ def open_tracks(
 
 def splits(config: Any) -> list[str]:
     """Splits that the data sets of ``config.data.root`` have, in the order of use."""
-    names = {name for root in _roots(config.data) for name in _open(root, config.data).splits()}
+    names = {name for root in _roots(config.data) for name in open_root(root, config.data.valid_tracks).splits()}
     usual = [name for name in ("train", "valid", "test") if name in names]
     return usual + sorted(names - set(usual))
 
 
 def _roots(data: Any) -> list[str]:
     return [part.strip() for part in data.root.split(",") if part.strip()]
-
-
-def _open(root: str, data: Any) -> Dataset:
-    """The data set of one root, "[KIND:]FOLDER"."""
-    kind, _, folder = root.partition(":")
-    if kind not in KINDS or not folder:
-        kind, folder = "", root
-    return open_dataset(folder, kind, data.valid_tracks)
 
 
 def _list(dataset: Dataset, split: str, data: Any) -> Listing:

@@ -7,13 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from diffvs_jax.audio import files
+from diffvs_jax.audio import files, segments
+from diffvs_jax.audio.endings import is_cut_off
+from diffvs_jax.audio.wav import read_layout
 from diffvs_jax.errors import InputError
 
 # A file with another suffix (cover.jpg, README.txt) is no stem.
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".caf", ".w64")
 
-_SAME_LENGTH = 0.1  # seconds by which stems may differ and still be of one length
+SAME_LENGTH = 0.1
+"""Seconds by which stems may differ and still be of one length."""
+_CHECK = "python -m diffvs_jax.data.check finds all such files"
+
+
+class CutOff(InputError):
+    """A file that ends before it should."""
+
+
+class UnequalLengths(InputError):
+    """Stems of one song that are not equally long."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +74,15 @@ class Track:
             out[:] = 0
         for place, path in enumerate(paths):
             part = np.empty_like(out) if place else out
-            files.read_segment(path, start, sample_rate, part)
+            try:
+                segments.read_segment(path, start, sample_rate, part)
+            except InputError as error:
+                raise InputError(f"{error}; {_CHECK}") from error
             # One such sample would spoil the weights for good, steps before the loss shows it.
             if not np.isfinite(part).all():
-                raise InputError(f"{path}: holds NaN or infinite samples; repair the file or remove the track")
+                raise InputError(
+                    f"{path}: holds NaN or infinite samples; repair the file or remove the track; {_CHECK}"
+                )
             if place:
                 out += part
 
@@ -89,6 +106,24 @@ class Track:
         return np.sum([files.fit_length(audio, length) for audio, _ in parts], axis=0), parts[0][1]
 
 
+def read_header(path: Path) -> files.AudioInfo:
+    """The header of a file that a track can use, as far as a header tells.
+
+    Raises:
+      InputError: a file that is missing, unreadable or empty; ``CutOff`` for one that ends too early.
+    """
+    header = files.info(path)
+    if header.num_samples == 0:
+        raise InputError(f"{path}: holds no samples; replace the file or remove the track")
+    layout = read_layout(path)
+    if layout and layout.missing_samples:
+        seconds = layout.missing_samples / header.sample_rate
+        raise CutOff(f"{path}: ends {seconds:.2f} s before its header says; replace the file")
+    if is_cut_off(path):
+        raise CutOff(f"{path}: ends before it should; replace the file")
+    return header
+
+
 def make_track(
     name: str,
     stems: Mapping[str, Sequence[Path]],
@@ -109,19 +144,13 @@ def make_track(
       InputError: no stems, a file that is empty, cut off or unreadable, or stems of different
         lengths where the track should be whole.
     """
-    headers = {path: files.info(path) for stem in sorted(stems) for path in stems[stem]}
+    headers = {path: read_header(path) for stem in sorted(stems) for path in stems[stem]}
     if not headers:
         raise InputError(f"track '{name}' has no stems")
-    for path, header in headers.items():
-        if header.num_samples == 0:
-            raise InputError(f"{path}: holds no samples; replace the file or remove the track")
-        if missing := files.missing_samples(path):
-            seconds = missing / header.sample_rate
-            raise InputError(f"{path}: ends {seconds:.2f} s before its header says; replace the file")
     seconds_of = {path: header.num_samples / header.sample_rate for path, header in headers.items()}
     shortest, longest = min(seconds_of, key=seconds_of.__getitem__), max(seconds_of, key=seconds_of.__getitem__)
-    if whole and seconds_of[longest] - seconds_of[shortest] > _SAME_LENGTH:
-        raise InputError(
+    if whole and seconds_of[longest] - seconds_of[shortest] > SAME_LENGTH:
+        raise UnequalLengths(
             f"track '{name}': {shortest.name} lasts {seconds_of[shortest]:.2f} s and {longest.name} "
             f"{seconds_of[longest]:.2f} s; stems of one song must be equally long"
         )

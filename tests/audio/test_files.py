@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from diffvs_jax.audio import files
+from diffvs_jax.audio import files, segments
 from diffvs_jax.errors import InputError
 
 
@@ -38,7 +38,7 @@ def test_a_segment_is_a_slice_of_the_whole(tmp_path, suffix):
     soundfile.write(path, noise(20_000), 44_100)
     whole = files.load(path)[0]
     for start, length in [(0, 500), (7001, 3000), (19_000, 1000)]:
-        segment = files.load_segment(path, start, length, 44_100, 2)
+        segment = segments.load_segment(path, start, length, 44_100, 2)
         np.testing.assert_allclose(segment, whole[start : start + length], atol=1e-6)
 
 
@@ -47,17 +47,17 @@ def test_a_segment_beyond_the_end_is_zeros(tmp_path, rate):
     path = tmp_path / "song.wav"
     files.save(path, 1 + noise(1000), 8000)
     end = 1000 * rate // 8000
-    segment = files.load_segment(path, end - 300, 500, rate, 2)
+    segment = segments.load_segment(path, end - 300, 500, rate, 2)
     assert segment.shape == (500, 2) and (segment[:290] > 0).all()
     np.testing.assert_array_equal(segment[310:], np.zeros((190, 2)))
-    np.testing.assert_array_equal(files.load_segment(path, end + 5000, 50, rate, 2), np.zeros((50, 2)))
+    np.testing.assert_array_equal(segments.load_segment(path, end + 5000, 50, rate, 2), np.zeros((50, 2)))
 
 
 @pytest.mark.parametrize(("have", "want", "start"), [(44_100, 22_050, 3000), (48_000, 44_100, 1470)])
 def test_a_resampled_segment_is_a_slice_of_the_resampled_whole(tmp_path, have, want, start):
     path = tmp_path / "song.wav"
     files.save(path, sine(have, 0.5), have)
-    segment = files.load_segment(path, start, 4000, want, 2)
+    segment = segments.load_segment(path, start, 4000, want, 2)
     whole = files.resample(sine(have, 0.5), have, want)
     assert segment.shape == (4000, 2)
     np.testing.assert_allclose(segment[200:-200], whole[start + 200 : start + 3800], atol=1e-4)
@@ -111,7 +111,7 @@ def test_a_file_that_is_not_audio_gives_its_error_and_no_warnings(tmp_path):
     assert not shown
 
 
-@pytest.mark.parametrize("read", [files.info, lambda path: files.load_segment(path, 0, 10, 8000, 2)])
+@pytest.mark.parametrize("read", [files.info, lambda path: segments.load_segment(path, 0, 10, 8000, 2)])
 def test_headers_and_segments_name_a_bad_file_too(tmp_path, read):
     reasons = broken_files(tmp_path)
     for name in ("lost.wav", "album", "text.wav"):

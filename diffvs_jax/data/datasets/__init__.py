@@ -23,6 +23,7 @@ __all__ = [
     "StemFolders",
     "list_tracks",
     "open_dataset",
+    "open_root",
     "open_split",
     "stems_folder",
 ]
@@ -85,6 +86,14 @@ def open_dataset(root: str | os.PathLike, kind: str = "", valid_tracks: Sequence
         raise InputError(f"{root}: looks like no data set; known layouts are {layouts}")
     held_out = {"valid_tracks": tuple(valid_tracks)} if valid_tracks else {}
     return KINDS[found[0]](root, **held_out)
+
+
+def open_root(root: str, valid_tracks: Sequence[str] = ()) -> Dataset:
+    """The data set that "[KIND:]FOLDER" names; see ``open_dataset``."""
+    kind, _, folder = root.partition(":")
+    if kind not in KINDS or not folder:
+        kind, folder = "", root
+    return open_dataset(folder, kind, valid_tracks)
 
 
 def list_tracks(dataset: Dataset, split: str, names: Mapping[str, str] | None = None) -> Listing:
