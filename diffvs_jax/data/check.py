@@ -19,6 +19,7 @@ from absl import flags
 from diffvs_jax import __version__, cli
 from diffvs_jax.data.checking import BAD, NOTES, Form, TrackReport, check_split
 from diffvs_jax.data.datasets import Dataset, open_root
+from diffvs_jax.data.verdicts import save_verdicts
 from diffvs_jax.errors import InputError
 
 _SPLIT = flags.DEFINE_list("split", [], "Splits to check; default: all there are.")
@@ -55,9 +56,18 @@ def main(arguments: list[str]) -> None:
 
 
 def _check(dataset: Dataset, split: str) -> list[TrackReport]:
+    """Reports of a split; what is bad in it is kept beside the data, for training to leave out."""
     form = Form(_SAMPLE_RATE.value, _NUM_CHANNELS.value)
     with cli.progress(f"{dataset.root.name} {split}", "track") as progress:
-        return check_split(dataset, split, form, _NUM_WORKERS.value or os.cpu_count() or 1, progress)
+        reports = check_split(dataset, split, form, _NUM_WORKERS.value or os.cpu_count() or 1, progress)
+    verdicts = {
+        entry: (dataset.open(entry), next(finding.message for finding in report.findings if finding.bad))
+        for entry, report in zip(dataset.entries(split), reports, strict=True)
+        if report.bad and report.opens
+    }
+    if not save_verdicts(dataset.root, split, verdicts) and verdicts:
+        cli.say(f"{dataset.root}: cannot be written, so training will not know of its bad tracks; remove them")
+    return reports
 
 
 def _print_track(dataset: Dataset, report: TrackReport) -> None:
@@ -98,11 +108,8 @@ def _conclude(reports: Sequence[TrackReport]) -> None:
         hours = sum(report.seconds for report in reports) / 3600
         cli.say(f"all {len(reports)} tracks can be used, {hours:.2f} h")
         return
-    shut = sum(not report.opens for report in bad)
-    fates = [f"{shut} that training leaves out"] if shut else []
-    fates += [f"{len(bad) - shut} to repair or remove before training"] if shut < len(bad) else []
     tally = f"{len(bad)} of {len(reports)} tracks are bad"
-    cli.say(f"{tally}: {', '.join(fates)}")
+    cli.say(f"{tally}: training leaves them out")
     if _STRICT.value:
         print(f"error: {tally} (--strict)", file=sys.stderr)
         sys.exit(1)

@@ -1,12 +1,9 @@
 """Whether a data set can be trained on: every sample of every file is read once."""
 
-import concurrent.futures
 import dataclasses
-import itertools
 import math
-import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from diffvs_jax.audio import files
@@ -14,6 +11,7 @@ from diffvs_jax.audio.ogg import damaged_at
 from diffvs_jax.data.datasets import Dataset
 from diffvs_jax.data.levels import AUDIBLE_PEAK, CLIPPED_RUN
 from diffvs_jax.data.listening import BLOCK_SECONDS, Source, listen
+from diffvs_jax.data.processes import run_jobs
 from diffvs_jax.data.tracks import SAME_LENGTH, CutOff, Track, UnequalLengths, read_header
 from diffvs_jax.errors import InputError
 
@@ -99,7 +97,7 @@ def check_split(
     """
     entries = dataset.entries(split)
     reports = []
-    for report in _run([(dataset, entry, form) for entry in entries], min(num_workers, len(entries))):
+    for report in run_jobs(check_entry, [(dataset, entry, form) for entry in entries], num_workers):
         reports.append(report)
         if progress:
             progress(len(reports), len(entries))
@@ -208,19 +206,3 @@ def _names(sources: Sequence[Source]) -> str:
     """Files of one track, not too many of them."""
     names = [str(sources[0].path), *(source.path.name for source in sources[1:])]
     return ", ".join(names if len(names) <= 5 else [*names[:4], f"{len(names) - 4} more"])
-
-
-def _run(jobs: Sequence[tuple[Dataset, Path, Form]], num_workers: int) -> Iterator[TrackReport]:
-    """Reports in the order of the jobs."""
-    if num_workers <= 1:
-        yield from itertools.starmap(check_entry, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(num_workers, mp_context=context) as pool:
-        futures = [pool.submit(check_entry, *job) for job in jobs]
-        try:
-            for future in futures:
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

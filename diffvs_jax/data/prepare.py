@@ -4,9 +4,6 @@
 Run again, it writes only what is missing and what was made from files that have changed since.
 """
 
-import concurrent.futures
-import functools
-import multiprocessing
 import os
 import shutil
 import time
@@ -17,6 +14,7 @@ from ml_collections import config_flags
 
 from diffvs_jax import cli
 from diffvs_jax.data.preparing import Form, folder_names, prepare_track
+from diffvs_jax.data.processes import run_jobs
 from diffvs_jax.data.source import open_tracks, splits
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
@@ -44,34 +42,42 @@ def main(arguments: list[str]) -> None:
         jobs += [(track, output / split / name) for track, name in zip(tracks, folder_names(tracks), strict=True)]
     _require_space(jobs, form, output)
     start = time.monotonic()
-    written = _prepare(jobs, form)
-    size = sum(path.stat().st_size for _, folder in jobs for path in folder.iterdir())
-    hours = sum(track.seconds for track, _ in jobs) / 3600
+    written, problems = _prepare(jobs, form)
+    for problem in problems:
+        cli.say(f"left out: {problem}")
+    there = [(track, folder) for track, folder in jobs if folder.is_dir()]
+    size = sum(path.stat().st_size for _, folder in there for path in folder.iterdir())
+    hours = sum(track.seconds for track, _ in there) / 3600
     cli.say(
-        f"{output}: {len(jobs)} tracks, {hours:.2f} hours, {size / 1e9:.2f} GB; "
-        f"{written} written and {len(jobs) - written} up to date, in {time.monotonic() - start:.1f} s"
+        f"{output}: {len(there)} tracks, {hours:.2f} hours, {size / 1e9:.2f} GB; "
+        f"{written} written and {len(there) - written} up to date, in {time.monotonic() - start:.1f} s"
     )
+    if problems and config.data.strict:
+        raise InputError(f"{len(problems)} tracks cannot be used (data.strict)")
     _name_leftovers(jobs)
 
 
-def _prepare(jobs: list[tuple[Track, Path]], form: Form) -> int:
-    """Prepares all tracks in processes; how many had to be written."""
-    written = 0
-    context = multiprocessing.get_context("spawn")
-    with (
-        cli.progress("preparing", "track") as progress,
-        concurrent.futures.ProcessPoolExecutor(min(_WORKERS.value, len(jobs)), mp_context=context) as pool,
-    ):
-        run = functools.partial(prepare_track, form=form)
-        futures = [pool.submit(run, *job) for job in jobs]
-        try:
-            for done, future in enumerate(concurrent.futures.as_completed(futures), start=1):
-                written += future.result()
-                progress(done, len(jobs))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return written
+def _prepare(jobs: list[tuple[Track, Path]], form: Form) -> tuple[int, list[str]]:
+    """Prepares all tracks in processes; how many had to be written, and why others could not be."""
+    written, problems = 0, []
+    with cli.progress("preparing", "track") as progress:
+        results = run_jobs(_prepare_or_tell, [(*job, form) for job in jobs], _WORKERS.value)
+        for done, result in enumerate(results, start=1):
+            progress(done, len(jobs))
+            if isinstance(result, str):
+                problems.append(result)
+            else:
+                written += result
+    return written, problems
+
+
+def _prepare_or_tell(track: Track, folder: Path, form: Form) -> bool | str:
+    """Whether the track had to be written, or why it cannot be."""
+    try:
+        return prepare_track(track, folder, form)
+    except InputError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # what was made of the files before they broke
+        return str(error)
 
 
 def _require_space(jobs: list[tuple[Track, Path]], form: Form, output: Path) -> None:

@@ -112,11 +112,9 @@ def _measure_bandwidth(path: Path) -> float:
 
 def _origin(track: Track, form: Form) -> dict[str, Any]:
     """What decides the files' content: by it they are recognised as up to date."""
-    sources: dict[str, list[list]] = {}
-    for stem, paths in track.stems.items():
-        stats = [(path, path.stat()) for path in paths]
-        sources[stem] = [[str(path.absolute()), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
-    return {"form": [list(form.targets), *form[1:]], "sources": sources, "whole": track.whole}
+    stems = {stem: len(paths) for stem, paths in track.stems.items()}
+    form_of_targets = [list(form.targets), *form[1:]]
+    return {"form": form_of_targets, "stems": stems, "sources": track.fingerprint(), "whole": track.whole}
 
 
 def _read_origin(folder: Path) -> dict[str, Any] | None:

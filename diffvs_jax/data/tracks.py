@@ -92,6 +92,11 @@ class Track:
         self.read([stem], start, sample_rate, out)
         return out
 
+    def fingerprint(self) -> list[list]:
+        """By what the track's files are known again: path, size in bytes and time of change in ns, for each."""
+        stats = [(path, path.stat()) for paths in self.stems.values() for path in paths]
+        return [[str(path.absolute()), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+
     def load_stem(self, stem: str) -> tuple[np.ndarray, int]:
         """A whole stem as its files have it, float32 ``[samples, channels]``, and its rate in Hz.
 

@@ -10,6 +10,7 @@ from diffvs_jax.data.datasets.musdb import VALIDATION_TRACKS, Musdb
 from diffvs_jax.data.datasets.pools import Pools
 from diffvs_jax.data.datasets.stem_folders import StemFolders, stems_folder
 from diffvs_jax.data.tracks import Track, rename_stems
+from diffvs_jax.data.verdicts import load_verdicts
 from diffvs_jax.errors import InputError
 
 __all__ = [
@@ -113,9 +114,15 @@ def list_tracks(dataset: Dataset, split: str, names: Mapping[str, str] | None = 
             f"{dataset.root}: split '{split}' holds no tracks; expected {dataset.layout} (.stem.mp4 files are not read)"
         )
     listing = Listing([], [])
+    verdicts = load_verdicts(dataset.root, split)
     for entry in entries:
         try:
-            listing.tracks.append(rename_stems(dataset.open(entry), names or {}))
+            track = dataset.open(entry)
+            files, message = verdicts.get(entry, ([], ""))
+            if message and files == track.fingerprint():
+                listing.problems.append(f"{message} (found by diffvs_jax.data.check)")
+            else:
+                listing.tracks.append(rename_stems(track, names or {}))
         except InputError as error:
             listing.problems.append(str(error))
     return listing

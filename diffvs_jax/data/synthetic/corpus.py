@@ -1,16 +1,15 @@
 """Procedural songs on disk, in MUSDB18's layout."""
 
-import concurrent.futures
-import multiprocessing
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from diffvs_jax.data.processes import run_jobs
 from diffvs_jax.data.synthetic.song import check_form, render_song
 
 
@@ -49,28 +48,9 @@ def write_corpus(
         song = folder / f"Procedural {split} {seed}-{index:04d}"
         if not song.is_dir():
             jobs.append((song, _song_seed(seed, split, index), seconds, sample_rate, num_channels))
-    for count, _ in enumerate(_run(jobs, num_workers), start=1):
+    for count, _ in enumerate(run_jobs(_write_song, jobs, num_workers), start=1):
         if progress:
             progress(num_songs - len(jobs) + count, num_songs)
-
-
-def _run(jobs: list[tuple], num_workers: int) -> Iterator[None]:
-    """Writes the songs of the jobs; yields after each."""
-    if num_workers <= 1:
-        for job in jobs:
-            _write_song(*job)
-            yield
-        return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(num_workers, mp_context=context) as pool:
-        futures = [pool.submit(_write_song, *job) for job in jobs]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                future.result()
-                yield
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _song_seed(seed: int, split: str, index: int) -> int:
