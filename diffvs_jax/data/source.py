@@ -35,7 +35,7 @@ def open_tracks(
     """
     data = config.data
     check_targets(data.targets)
-    roots = [part.strip() for part in data.root.split(",") if part.strip()]
+    roots = _roots(data.root)
     if not roots:
         roots = [str(_render(config, split, workdir, progress))]
     if data.weights and len(data.weights) != len(roots):
@@ -60,11 +60,23 @@ def open_tracks(
     return _weighted([listing.tracks for listing in listings], data.weights if split == "train" else ())
 
 
-def _open(root: str, data: Any) -> Dataset:
-    """The data set of one root, "[KIND:]FOLDER"."""
+def dataset_folders(root: str) -> list[Path]:
+    """The folders that ``data.root`` names; none for procedural songs."""
+    return [Path(_kind_and_folder(part)[1]) for part in _roots(root)]
+
+
+def _roots(root: str) -> list[str]:
+    return [part.strip() for part in root.split(",") if part.strip()]
+
+
+def _kind_and_folder(root: str) -> tuple[str, str]:
+    """The parts of one root, "[KIND:]FOLDER"; a kind that is not given is empty."""
     kind, _, folder = root.partition(":")
-    if kind not in KINDS or not folder:
-        kind, folder = "", root
+    return (kind, folder) if kind in KINDS and folder else ("", root)
+
+
+def _open(root: str, data: Any) -> Dataset:
+    kind, folder = _kind_and_folder(root)
     return open_dataset(folder, kind, data.valid_tracks)
 
 
