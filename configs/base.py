@@ -89,7 +89,7 @@ def get_config() -> ConfigDict:
     c.data.num_workers = 0  # processes that read songs; 0: threads of this one
     c.data.num_threads = 8  # reading threads per process
     c.data.prefetch = 4  # batches read ahead, by every process
-    c.data.stats_batches = 64  # training batches measured for the band statistics
+    c.data.stats_batches = 64  # training batches measured for the band statistics; kept beside the data
 
     c.data.synthetic = ConfigDict()  # procedural songs, rendered once into the workdir when data.root is empty
     c.data.synthetic.num_train_songs = 96

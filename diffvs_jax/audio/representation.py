@@ -152,17 +152,16 @@ class FrameMoments(NamedTuple):
 
 
 def frame_moments(mixture_BNA: jax.Array, targets_BSNA: jax.Array, path: SignalPath) -> FrameMoments:
-    """Moments of mixture ``[B, chunk_samples, channels]`` and targets ``[B, S, chunk_samples, channels]``.
+    """Moments of what ``encode_mixture`` and ``encode_targets`` are given, before any division by statistics.
 
-    Each is of ``band_bins * num_channels * 2`` numbers, before any division by statistics: few enough
-    for float32. All frames together are for the host to sum up in float64.
+    Each is of ``band_bins * num_channels * 2`` numbers, few enough for float32; the host sums up frames in float64.
     """
     peak, silent, divisor = _peak(mixture_BNA, path)
     audio = jnp.concatenate([mixture_BNA[:, None], targets_BSNA], axis=1) / divisor[:, None, None, None]
     spectrum = _spectrum(audio, path)  # [B, R, A, T, bins]
     features = _features(spectrum, path)  # [B, R, T, F, bands, A * 2]
     # Parseval: a frame's power is its spectrum's over n_fft and the window's; each bin stands for two.
-    power = jnp.sum(jnp.square(jnp.abs(spectrum)), axis=-1).mean(axis=2)
+    power = jnp.sum(jnp.square(spectrum.real) + jnp.square(spectrum.imag), axis=-1).mean(axis=2)
     power *= 2 / (path.n_fft * np.sum(np.square(hann(path.n_fft))))
     level = jnp.sqrt(power) * (divisor / jnp.maximum(peak, path.peak_floor))[:, None, None]
     return FrameMoments(jnp.mean(features, axis=(3, 5)), jnp.var(features, axis=(3, 5)), level, silent)

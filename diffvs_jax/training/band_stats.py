@@ -18,10 +18,12 @@ from diffvs_jax.audio.representation import BandStats, FrameMoments, SignalPath,
 from diffvs_jax.errors import InputError
 from diffvs_jax.training.step import split_stems
 
-# A frame sounds above this: -60 dB of the mixture chunk's peak, 30 to 50 dB below singing and above
-# what 16 bits, dither and the end of a reverberation leave in a rest.
+# A frame sounds above this: -60 dB of the mixture chunk's peak. That is above what 16 bits, dither and the
+# end of a reverberation leave in a rest, and so far below singing that 10 dB more or less change the
+# deviations of a (procedural) voice by 3 %.
 ACTIVE_LEVEL = 1e-3
 
+# Between sets of 128 chunks of procedural songs the voice's deviations spread by 4 to 8 %, the mixture's by 1 to 3 %.
 _TOLERANCE = 0.2
 _FEWEST_CHUNKS = 16
 
@@ -96,8 +98,7 @@ class RunningMoments:
 
 
 def running_moments(batches: Iterator[np.ndarray], num_batches: int, path: SignalPath) -> RunningMoments:
-    """Moments of ``num_batches`` training batches ``[B, S + 1, N, A]``, as they enter ``band_stats``."""
-
+    """Moments of ``num_batches`` training batches ``[B, S + 1, N, A]``, as they enter ``BandStats``."""
     first = next(batches)
     running = RunningMoments(first.shape[1], path)  # a mixture instead of the rest
     running.add(jax.device_get(batch_moments(first, path)))

@@ -72,7 +72,7 @@ def check_sigma_data(config: ConfigDict, stats: BandStats, tracks: Sequence[Trac
     num_batches = math.ceil(min(_CHECK_CHUNKS, config.data.stats_batches * config.train.batch_size) / batch_size)
     batches = common_batches(config, tracks, (config.seed + 1) % 2**32)
     check = check_band_stats(batches, num_batches, stats, path)
-    log(f"sigma_data {path.sigma_data:g}, in {check.chunks} other chunks: {_rows(config, check.std)}")
+    log(f"after normalisation, in {check.chunks} other chunks: {_rows(config, check.std)}")
     names = ["mixture", *config.data.targets]
     for row, band in check.misses(path.sigma_data):
         log(
@@ -82,7 +82,7 @@ def check_sigma_data(config: ConfigDict, stats: BandStats, tracks: Sequence[Trac
 
 
 def _amount(config: ConfigDict, measurement: Measurement) -> str:
-    """Such as "778 s of audio (vocals sounds in 560 s)"."""
+    """Such as "778 s of audio (vocals in 560 s)"."""
     heard = zip(config.data.targets, measurement.active_seconds, strict=True)
     parts = ", ".join(f"{name} in {seconds:.0f} s" for name, seconds in heard)
     return f"{measurement.seconds:.0f} s of audio ({parts})"

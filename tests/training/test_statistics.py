@@ -40,7 +40,7 @@ def test_a_second_run_reads_what_the_first_measured(config, tracks, tmp_path):
         f"{name} {values[0]:.3g} {values[1]:.3g}"
         for name, values in (("mixture", stats.mixture), ("vocals", stats.targets[0]))
     )
-    assert log[2].startswith("sigma_data 0.5, in 32 other chunks: mixture 0.") and len(log) == 3
+    assert log[2].startswith("after normalisation, in 32 other chunks: mixture 0.") and len(log) == 3
     again, log_again = run(config, tmp_path, tracks)
     assert_same(again, stats)
     assert log_again[0].startswith(f"band statistics from {file}: 4 s of audio (vocals in ")
