@@ -27,7 +27,8 @@ Log = Callable[[str], None]
 def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log = print) -> tuple[TrainState, BandStats]:
     """Trains to ``train.num_steps`` or for ``train.max_minutes``, going on from the newest checkpoint in ``workdir``.
 
-    Writes ``checkpoints/`` and ``metrics.jsonl`` there, and a last checkpoint at the end.
+    Writes ``checkpoints/`` and ``metrics.jsonl`` there, and a last checkpoint at the end. Band statistics
+    are the checkpoint's; without one they are measured, or read from beside the data.
 
     Raises:
       InputError: a config that cannot be built, or a checkpoint that does not fit it.
