@@ -86,7 +86,7 @@ def get_config() -> ConfigDict:
     c.data.num_workers = 0  # processes that read songs; 0: threads of this one
     c.data.num_threads = 8  # reading threads, where there are no such processes
     c.data.prefetch = 4  # batches read ahead, by every process
-    c.data.stats_batches = 64  # training batches measured for the band statistics
+    c.data.stats_batches = 64  # training batches measured for the band statistics; kept beside the data
 
     # What is done to the stems of an example, in numpy; the mixture is their sum afterwards. Probabilities are per
     # stem and example, or per example where it says "all stems"; ranges are (lowest, highest). Milliseconds are

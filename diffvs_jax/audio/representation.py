@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffvs_jax.audio.stft import istft, stft
+from diffvs_jax.audio.stft import hann, istft, stft
 from diffvs_jax.errors import InputError
 
 BAND_NORMS = ("dataset", "chunk", "none")
@@ -93,7 +93,7 @@ class BandStats(NamedTuple):
 
     @classmethod
     def ones(cls, num_targets: int, num_bands: int) -> "BandStats":
-        """Neutral statistics: what measuring starts from."""
+        """Neutral statistics."""
         return cls(np.ones(num_bands, np.float32), np.ones((num_targets, num_bands), np.float32))
 
 
@@ -117,9 +117,7 @@ def encode_mixture(mixture_BNA: jax.Array, stats: BandStats, path: SignalPath) -
       condition ``[B, T, F, condition_channels]`` with a standard deviation near
       ``sigma_data`` in every band, and the context that ``encode_targets`` and ``decode`` need.
     """
-    peak = jnp.max(jnp.abs(mixture_BNA), axis=(1, 2))
-    silent = peak < path.peak_floor
-    peak = jnp.where(silent | (not path.peak_norm), 1.0, peak)
+    _, silent, peak = _peak(mixture_BNA, path)
     features = _transform(mixture_BNA / peak[:, None, None], path)  # [B, T, F, bands, A * 2]
     mixture_std, target_std = _band_std(features, stats, path)
     condition = features * (path.sigma_data / mixture_std)[:, None, None, :, None]
@@ -144,19 +142,29 @@ def decode(x_BTFC: jax.Array, context: Context, path: SignalPath) -> jax.Array:
     return jnp.where(context.silent[:, None, None, None], 0.0, audio)
 
 
-def band_power(mixture_BNA: jax.Array, targets_BSNA: jax.Array, path: SignalPath) -> BandStats:
-    """Mean square per band of one batch, the summand of the training set's statistics.
+class FrameMoments(NamedTuple):
+    """Frame by frame, what the training set's statistics are summed from; rows R: the mixture, then the targets."""
 
-    Returns a ``BandStats`` that holds *mean squares*; average over batches and take the root.
+    mean: jax.Array  # [B, R, T, bands], of the numbers that a frame has in a band
+    variance: jax.Array  # [B, R, T, bands], about that mean
+    level: jax.Array  # [B, R, T], root mean square of a frame's samples; 1 is the mixture chunk's peak
+    silent: jax.Array  # [B] bool, as in Context
+
+
+def frame_moments(mixture_BNA: jax.Array, targets_BSNA: jax.Array, path: SignalPath) -> FrameMoments:
+    """Moments of what ``encode_mixture`` and ``encode_targets`` are given, before any division by statistics.
+
+    Each is of ``band_bins * num_channels * 2`` numbers, few enough for float32; the host sums up frames in float64.
     """
-    neutral = BandStats.ones(targets_BSNA.shape[1], path.num_bands)
-    peak = encode_mixture(mixture_BNA, neutral, path)[1].peak
-    mixture = _transform(mixture_BNA / peak[:, None, None], path)
-    targets = _transform(targets_BSNA / peak[:, None, None, None], path)
-    return BandStats(
-        jnp.mean(jnp.square(mixture), axis=(0, 1, 2, 4)),
-        jnp.mean(jnp.square(targets), axis=(0, 2, 3, 5)),
-    )
+    peak, silent, divisor = _peak(mixture_BNA, path)
+    audio = jnp.concatenate([mixture_BNA[:, None], targets_BSNA], axis=1) / divisor[:, None, None, None]
+    spectrum = _spectrum(audio, path)  # [B, R, A, T, bins]
+    features = _features(spectrum, path)  # [B, R, T, F, bands, A * 2]
+    # Parseval: a frame's power is its spectrum's over n_fft and the window's; each bin stands for two.
+    power = jnp.sum(jnp.square(spectrum.real) + jnp.square(spectrum.imag), axis=-1).mean(axis=2)
+    power *= 2 / (path.n_fft * np.sum(np.square(hann(path.n_fft))))
+    level = jnp.sqrt(power) * (divisor / jnp.maximum(peak, path.peak_floor))[:, None, None]
+    return FrameMoments(jnp.mean(features, axis=(3, 5)), jnp.var(features, axis=(3, 5)), level, silent)
 
 
 def compress(z: jax.Array, alpha: float, scale: float, epsilon: float) -> jax.Array:
@@ -175,9 +183,25 @@ def expand(z: jax.Array, alpha: float, scale: float, epsilon: float) -> jax.Arra
     return z * power ** ((1 / alpha - 1) / 2)
 
 
+def _peak(mixture_BNA: jax.Array, path: SignalPath) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Peak ``[B]``, whether that is silence ``[B]``, and what to divide by ``[B]``."""
+    peak = jnp.max(jnp.abs(mixture_BNA), axis=(1, 2))
+    silent = peak < path.peak_floor
+    return peak, silent, jnp.where(silent | (not path.peak_norm), 1.0, peak)
+
+
 def _transform(audio: jax.Array, path: SignalPath) -> jax.Array:
     """``[..., N, A]`` to compressed ``[..., T, F, bands, A * 2]``, band-major in frequency."""
-    spectrum = stft(jnp.moveaxis(audio, -1, -2), path.n_fft, path.hop_length)[..., : path.num_bins]
+    return _features(_spectrum(audio, path), path)
+
+
+def _spectrum(audio: jax.Array, path: SignalPath) -> jax.Array:
+    """``[..., N, A]`` to complex ``[..., A, T, bins]``, Nyquist dropped."""
+    return stft(jnp.moveaxis(audio, -1, -2), path.n_fft, path.hop_length)[..., : path.num_bins]
+
+
+def _features(spectrum: jax.Array, path: SignalPath) -> jax.Array:
+    """Complex ``[..., A, T, bins]`` to compressed ``[..., T, F, bands, A * 2]``."""
     z = compress(spectrum, path.alpha, path.amplitude_scale, path.epsilon)  # [..., A, T, bins]
     parts = jnp.stack([z.real, _without_dc(z.imag)], axis=-1)  # [..., A, T, bins, 2]
     parts = parts.reshape(*parts.shape[:-2], path.num_bands, path.band_bins, 2)

@@ -6,7 +6,6 @@ makes the exit code 1.
 """
 
 import dataclasses
-import json
 import os
 import statistics
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from diffvs_jax import __version__, cli
+from diffvs_jax.data.beside import write_json
 from diffvs_jax.data.checking import BAD, NOTES, Form, TrackReport, check_split
 from diffvs_jax.data.datasets import Dataset, open_root
 from diffvs_jax.data.verdicts import save_verdicts
@@ -123,13 +123,7 @@ def _write(path: Path, reports: dict[tuple[str, str], list[TrackReport]]) -> Non
         for report in found
     ]
     about = {"diffvs_jax": __version__, "sample_rate": _SAMPLE_RATE.value, "num_channels": _NUM_CHANNELS.value}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_text(json.dumps({**about, "tracks": tracks}, indent=2) + "\n")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_json(path, {**about, "tracks": tracks})
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def open_tracks(
     """
     data = config.data
     check_targets(data.targets)
-    roots = _roots(data) or [str(_render(config, split, workdir, progress))]
+    roots = _roots(data.root) or [str(_render(config, split, workdir, progress))]
     if data.weights and len(data.weights) != len(roots):
         raise InputError(f"data.weights has {len(data.weights)} numbers for {len(roots)} folders in data.root")
     if not all(weight > 0 for weight in data.weights):
@@ -60,13 +60,18 @@ def open_tracks(
 
 def splits(config: Any) -> list[str]:
     """Splits that the data sets of ``config.data.root`` have, in the order of use."""
-    names = {name for root in _roots(config.data) for name in open_root(root, config.data.valid_tracks).splits()}
+    names = {name for root in _roots(config.data.root) for name in open_root(root, config.data.valid_tracks).splits()}
     usual = [name for name in ("train", "valid", "test") if name in names]
     return usual + sorted(names - set(usual))
 
 
-def _roots(data: Any) -> list[str]:
-    return [part.strip() for part in data.root.split(",") if part.strip()]
+def dataset_folders(root: str) -> list[Path]:
+    """The folders that ``data.root`` names; none for procedural songs."""
+    return [open_root(part).root for part in _roots(root)]
+
+
+def _roots(root: str) -> list[str]:
+    return [part.strip() for part in root.split(",") if part.strip()]
 
 
 def _list(dataset: Dataset, split: str, data: Any) -> Listing:

@@ -3,15 +3,14 @@
 A verdict holds for the very files it was spoken on: repair one, and the track counts as unchecked.
 """
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from diffvs_jax.data.beside import FOLDER, write_json
 from diffvs_jax.data.tracks import Track
 
-_FILE = Path(".diffvs_jax") / "check.json"  # hidden: no data set takes it for a track
+_FILE = Path(FOLDER) / "check.json"
 
 
 def save_verdicts(root: Path, split: str, verdicts: Mapping[Path, tuple[Track, str]]) -> bool:
@@ -31,14 +30,9 @@ def save_verdicts(root: Path, split: str, verdicts: Mapping[Path, tuple[Track, s
         entry.relative_to(root).as_posix(): {"files": track.fingerprint(), "message": message}
         for entry, (track, message) in verdicts.items()
     }
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(exist_ok=True)
-        unfinished.write_text(json.dumps(kept, indent=2) + "\n")
-        unfinished.replace(path)
+        write_json(path, kept)
     except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         return False
     return True
 

@@ -11,14 +11,14 @@ from ml_collections import ConfigDict
 
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.compilation import compile_program
-from diffvs_jax.data.pipeline import training_batches
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
-from diffvs_jax.training.band_stats import measure_band_stats
+from diffvs_jax.training.batches import process_batches
 from diffvs_jax.training.checkpoint import RunCheckpoints
 from diffvs_jax.training.metrics_writer import MetricsWriter
 from diffvs_jax.training.sharding import BATCH, make_mesh, put_batch, state_sharding
 from diffvs_jax.training.state import TrainState, init_state
+from diffvs_jax.training.statistics import find_band_stats
 from diffvs_jax.training.step import make_train_step
 
 Log = Callable[[str], None]
@@ -27,7 +27,8 @@ Log = Callable[[str], None]
 def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log = print) -> tuple[TrainState, BandStats]:
     """Trains to ``train.num_steps`` or for ``train.max_minutes``, going on from the newest checkpoint in ``workdir``.
 
-    Writes ``checkpoints/`` and ``metrics.jsonl`` there, and a last checkpoint at the end.
+    Writes ``checkpoints/`` and ``metrics.jsonl`` there, and a last checkpoint at the end. Band statistics
+    are the checkpoint's; without one they are measured, or read from beside the data.
 
     Raises:
       InputError: a config that cannot be built, or a checkpoint that does not fit it.
@@ -36,12 +37,12 @@ def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log =
     mesh = make_mesh(config.train.fsdp, config.train.batch_size)
     abstract = jax.eval_shape(lambda: init_state(config))
     shardings = state_sharding(abstract, mesh)
-    batches = _batches(config, tracks)
+    batches = process_batches(config, tracks)
     log(f"parameters: {sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6:.2f} M")
 
     with RunCheckpoints(workdir, config) as checkpoints, MetricsWriter(workdir) as writer:
         if checkpoints.latest_step() is None:
-            stats = _measure(config, tracks, log)
+            stats = find_band_stats(config, workdir, tracks, log)
             state = jax.jit(lambda: init_state(config), out_shardings=shardings)()
         else:
             laid_out = jax.tree.map(_with_sharding, abstract, shardings)
@@ -71,33 +72,6 @@ def _deadline(max_minutes: float) -> float:
     if max_minutes > 0 and jax.process_count() > 1:
         raise InputError("train.max_minutes stops processes at different steps; set it to 0 with more than one")
     return time.monotonic() + 60 * max_minutes if max_minutes > 0 else float("inf")
-
-
-def _batches(config: ConfigDict, tracks: Sequence[Track]):
-    """Training batches of this process."""
-    processes = jax.process_count()
-    return training_batches(
-        tracks,
-        config.data,
-        batch_size=config.train.batch_size // processes,
-        chunk_samples=SignalPath.from_config(config).chunk_samples,
-        sample_rate=config.audio.sample_rate,
-        num_channels=config.audio.num_channels,
-        seed=config.seed,
-        process_index=jax.process_index(),
-        process_count=processes,
-    )
-
-
-def _measure(config: ConfigDict, tracks: Sequence[Track], log: Log) -> BandStats:
-    """Band statistics, from an iterator of their own so that training starts at its first batch."""
-    path = SignalPath.from_config(config)
-    stats = measure_band_stats(_batches(config, tracks), config.data.stats_batches, path)
-    seconds = config.data.stats_batches * config.train.batch_size * path.chunk_samples / path.sample_rate
-    parts = {"mixture": stats.mixture, **dict(zip(config.data.targets, stats.targets, strict=True))}
-    shown = "; ".join(f"{name} {' '.join(f'{std:.3g}' for std in stds)}" for name, stds in parts.items())
-    log(f"standard deviation per band over {seconds:.0f} s of audio: {shown}")
-    return stats
 
 
 def _compile(step, config: ConfigDict, mesh, abstract: TrainState, shardings: TrainState, stats: BandStats, log: Log):

@@ -65,7 +65,7 @@ def make_train_step(config: Any, mesh: Mesh, shardings: TrainState) -> Callable:
             "loss": loss,
             "gradient_norm": optax.tree.norm(gradients),
             "learning_rate": jnp.asarray(schedule(state.step)),
-            "target_std": jnp.std(clean),
+            "target_std": jnp.std(clean),  # of all frames; of those that sound it is sigma_data (see band_stats)
         }
         return TrainState(step, params, opt_state, ema), metrics
 

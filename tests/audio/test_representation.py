@@ -31,6 +31,7 @@ STATS = BandStats(np.float32([4.0, 3.0, 2.0, 1.0]), np.float32([[0.4, 0.3, 0.2, 
 encode_mixture = jax.jit(representation.encode_mixture, static_argnums=2)
 encode_targets = jax.jit(representation.encode_targets, static_argnums=2)
 decode = jax.jit(representation.decode, static_argnums=2)
+frame_moments = jax.jit(representation.frame_moments, static_argnums=2)
 
 
 def noise(*shape, seed=0):
@@ -184,14 +185,29 @@ def test_compress_raises_the_modulus_and_keeps_the_phase(alpha):
 def test_measured_statistics_bring_every_band_to_sigma_data():
     mixture = noise(16, 512, 2).cumsum(axis=1)  # brown noise: the top band is far quieter
     targets = np.stack([0.3 * mixture[::-1], 0.1 * noise(16, 512, 2, seed=1)], axis=1)
-    power = jax.jit(representation.band_power, static_argnums=2)(mixture, targets, SMALL)
-    stats = BandStats(np.sqrt(power.mixture), np.sqrt(power.targets))
+    moments = frame_moments(mixture, targets, SMALL)
+    std = np.sqrt(np.mean(moments.variance + moments.mean**2, axis=(0, 2)))
+    stats = BandStats(std[0], std[1:])
     assert stats.mixture.shape == (4,) and stats.targets.shape == (2, 4)
     assert stats.mixture[0] > 2 * stats.mixture[3]
     condition, context = encode_mixture(mixture, stats, SMALL)
     x = encode_targets(targets, context, SMALL)
     np.testing.assert_allclose(np.asarray(condition).reshape(-1, 4, 4).std(axis=(0, 2)), [0.5] * 4, rtol=0.02)
     np.testing.assert_allclose(np.asarray(x).reshape(-1, 2, 4, 4).std(axis=(0, 3)), [[0.5] * 4] * 2, rtol=0.02)
+
+
+@pytest.mark.parametrize("peak_norm", [True, False])
+def test_levels_are_relative_to_the_mixtures_peak(peak_norm):
+    mixture = np.zeros((2, 512, 2), np.float32)
+    mixture[0, 100] = 0.5
+    mixture[1, 100] = 0.5e-4
+    wave = tone(SMALL, 5)[:, None] * np.float32([0.2, 0])
+    wave[256:] = 0
+    path = dataclasses.replace(SMALL, peak_norm=peak_norm)
+    moments = frame_moments(mixture, np.stack([wave[None]] * 2), path)
+    np.testing.assert_array_equal(moments.silent, [False, True])
+    np.testing.assert_allclose(moments.level[0, 1, 1:14], 0.2 / 2 / 0.5, rtol=1e-3)  # one side of two
+    np.testing.assert_allclose(moments.level[0, 1, 18:], 0, atol=1e-6)
 
 
 def test_chunk_norm_brings_every_band_of_every_chunk_to_sigma_data():

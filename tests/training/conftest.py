@@ -30,7 +30,7 @@ class Trainer:
         self.mesh = make_mesh(data, fsdp)
         self.shardings = state_sharding(jax.eval_shape(lambda: init_state(self.config)), self.mesh)
         self._step = make_train_step(self.config, self.mesh, self.shardings)
-        self._stats = measure_band_stats(iter([fixed_batch(self.config)]), 1, SignalPath.from_config(self.config))
+        self._stats = measure_band_stats(iter([fixed_batch(self.config)]), 1, SignalPath.from_config(self.config)).stats
 
     def fresh(self):
         return jax.device_put(initial_state(), self.shardings)

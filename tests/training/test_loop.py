@@ -79,6 +79,16 @@ def test_a_finished_run_has_nothing_left_to_do(copied_run, trained, monkeypatch)
     assert saved_steps(workdir) == [3, 6]
 
 
+def test_going_on_keeps_the_checkpoints_statistics(copied_run, trained):
+    config, workdir = copied_run
+    config.train.num_steps = 7
+    config.data.stats_batches = 3  # measured or cached, they would be others
+    _, stats, log = go_on(config, workdir)
+    assert_same_bits(stats, trained.stats)
+    assert not any("band statistics" in line for line in log)
+    assert any(line.startswith("after normalisation, in 12 other chunks: mixture 0.") for line in log)
+
+
 def test_only_the_newest_checkpoints_are_kept(copied_run):
     config, workdir = copied_run
     config.train.num_steps = 8
