@@ -93,7 +93,8 @@ def list_tracks(dataset: Dataset, split: str, names: Mapping[str, str] | None = 
     Args:
       dataset: where from.
       split: "train", "valid", "test" or what else there is.
-      names: stem name of the data set to the name it goes by here.
+      names: stem name of the data set to the name it goes by here; for MoisesDB one of its eleven or
+        of the four that they are summed to.
 
     Raises:
       InputError: no such split, or no tracks in it.
@@ -103,6 +104,8 @@ def list_tracks(dataset: Dataset, split: str, names: Mapping[str, str] | None = 
         raise InputError(
             f"{dataset.root}: split '{split}' holds no tracks; expected {dataset.layout} (.stem.mp4 files are not read)"
         )
+    if isinstance(dataset, MoisesDB):
+        dataset, names = dataset.renamed(names or {}), {}
     listing = Listing([], [])
     for entry in entries:
         try:

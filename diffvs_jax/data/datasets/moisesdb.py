@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from diffvs_jax.data.datasets.stem_folders import split_by_name
+from diffvs_jax.data.datasets.stem_folders import split_by_name, split_names
 from diffvs_jax.data.tracks import Track, folders, make_track, rename_stems
 from diffvs_jax.errors import InputError
 
@@ -51,7 +52,7 @@ class MoisesDB:
 
     def splits(self) -> list[str]:
         """Names of the splits there are."""
-        return ["train", "valid"] if self.valid_tracks else ["train"]
+        return split_names(self)
 
     def entries(self, split: str) -> list[Path]:
         """The folders of a split's tracks.
@@ -81,6 +82,12 @@ class MoisesDB:
         track = make_track(_name(entry), stems, whole=False)
         return rename_stems(track, FOUR_STEMS if self.stems is None else self.stems)
 
+    def renamed(self, names: Mapping[str, str]) -> "MoisesDB":
+        """The data set with stems called otherwise, be it by their name in the description or by the one here."""
+        own = FOUR_STEMS if self.stems is None else self.stems
+        stems = {stem: names.get(stem, names.get(name, name)) for stem, name in own.items()}
+        return dataclasses.replace(self, stems={**names, **stems})
+
     def _below(self) -> list[Path]:
         below = folders(self.root)
         return below + [track for provider in below for track in folders(provider)]
@@ -88,7 +95,7 @@ class MoisesDB:
 
 def _describe(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / _DESCRIPTION).read_text())
+        return json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / _DESCRIPTION}: cannot be read ({error})") from error
 

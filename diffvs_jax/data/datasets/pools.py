@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from diffvs_jax.data.datasets.stem_folders import split_by_name
+from diffvs_jax.data.datasets.stem_folders import split_by_name, split_names
 from diffvs_jax.data.tracks import AUDIO_SUFFIXES, Track, audio_files, folders, make_track
 
 _VOCALS = "vocals"
@@ -31,7 +31,7 @@ class Pools:
 
     def splits(self) -> list[str]:
         """Names of the splits there are."""
-        return ["train", "valid"] if self.valid_tracks else ["train"]
+        return split_names(self)
 
     def entries(self, split: str) -> list[Path]:
         """The files of a split, also from folders within the stems' folders.
@@ -43,7 +43,9 @@ class Pools:
         audio = [
             path
             for path in found
-            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+            if path.suffix.lower() in AUDIO_SUFFIXES
+            and path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(self.root).parts)
         ]
         return split_by_name(self.root, split, [(self._name(path), path) for path in audio], self.valid_tracks)
 
