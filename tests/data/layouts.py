@@ -69,3 +69,10 @@ def write_moisesdb(folder, stems, *, artist="Artist", song="Song", rate=RATE, su
     description = {"song": song, "artist": artist, "genre": "pop", "stems": described}
     (folder / "data.json").write_text(json.dumps(description), encoding="utf-8")
     return folder
+
+
+def config_with_everything(root):
+    """A config that draws in every way there is: weights, remixing, redrawing, augmentation."""
+    config = get_config()
+    config.data.update({"root": str(root), "vocal_active_tries": 2, "remix_probability": 0.5})
+    return config
