@@ -63,8 +63,9 @@ def log_until_killed(folder, root, num_batches):
     finally:
         process.kill()
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its workers
-        process.communicate()
+            # Its workers; what tracks the memory that they shared heeds no such signal, frees it and ends.
+            os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=SECONDS)
 
 
 @pytest.fixture(scope="module")
