@@ -112,7 +112,7 @@ def test_other_samples_are_decoded(tmp_path, subtype, form):
     check_segments(path)
 
 
-@pytest.mark.parametrize("samples", [shorts(), (2**16 * shorts().astype("<i4") + 1).astype("<i4")])
+@pytest.mark.parametrize("samples", [shorts(), 2**16 * shorts().astype("<i4") + 1], ids=["16 bits", "32 bits"])
 def test_full_scale_integers_have_libsndfiles_bits(tmp_path, samples):
     bits = 8 * samples.itemsize
     path = write_bytes(tmp_path / "song.wav", riff(fmt(bits=bits), chunk(b"data", samples.tobytes())))
@@ -121,11 +121,15 @@ def test_full_scale_integers_have_libsndfiles_bits(tmp_path, samples):
     np.testing.assert_allclose(audio, [-1, 1, 0], atol=2**-14)
 
 
-@pytest.mark.parametrize("before", [(b"LIST", b"INFOx"), (b"bext", b"b" * 603), (b"JUNK", b""), (b"junk", b"j" * 28)])
-@pytest.mark.parametrize("description", [fmt(), extensible(), fmt() + chunk(b"fact", struct.pack("<I", 1000))])
-def test_chunks_before_the_samples_are_passed_over(tmp_path, refuse_decoding, description, before):
-    samples = chunk(b"data", shorts().tobytes())
-    path = write_bytes(tmp_path / "a.wav", riff(chunk(*before), description, chunk(*before), samples, chunk(*before)))
+EXTRA = {"LIST": b"INFOx", "bext": b"b" * 603, "JUNK": b"", "junk": b"j" * 28}
+FORMATS = {"plain": fmt(), "extensible": extensible(), "fact": fmt() + chunk(b"fact", struct.pack("<I", 1000))}
+
+
+@pytest.mark.parametrize("name", EXTRA)
+@pytest.mark.parametrize("description", FORMATS.values(), ids=FORMATS)
+def test_chunks_before_the_samples_are_passed_over(tmp_path, refuse_decoding, description, name):
+    extra, samples = chunk(name.encode(), EXTRA[name]), chunk(b"data", shorts().tobytes())
+    path = write_bytes(tmp_path / "a.wav", riff(extra, description, extra, samples, extra))
     assert wav.read_layout(path).num_samples == 1000
     refuse_decoding()
     check_segments(path)
