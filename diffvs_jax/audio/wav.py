@@ -14,7 +14,7 @@ import numpy as np
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 # (format, bits) -> type on disk, and the factor that libsndfile applies to full scale.
 _TYPES = {(_PCM, 16): ("<i2", 2.0**-15), (_PCM, 32): ("<i4", 2.0**-31), (_FLOAT, 32): ("<f4", 1.0)}
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # written by encoders that could not seek back
+_UNKNOWN_SIZE = 0xFFFFFFFF  # written by encoders that could not seek back
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +49,12 @@ def read_layout(path: str | os.PathLike) -> WavLayout | None:
         return _walk(file, os.fstat(file.fileno()).st_size)
 
 
+def missing_samples(path: str | os.PathLike) -> int:
+    """Samples per channel that a wav file's header promises and the file does not hold."""
+    layout = read_layout(path)
+    return layout.missing_samples if layout else 0
+
+
 def read_samples(path: str | os.PathLike, layout: WavLayout, first: int, out: np.ndarray) -> None:
     """Samples from ``first`` on as float32 into ``out [samples, channels]``; the layout has a ``dtype``."""
     if out.shape[0] == 0:
@@ -66,9 +72,12 @@ def _walk(file: BinaryIO, size: int) -> WavLayout | None:
         name, length = head[:4], struct.unpack("<I", head[4:])[0]
         start = file.tell()
         if name == b"fmt " and length >= 16:
-            tag, channels, rate, _, block, bits = struct.unpack("<HHIIHH", file.read(16))
-            if tag == _EXTENSIBLE and length >= 26:
-                tag = struct.unpack("<8xH", file.read(10))[0]
+            description = file.read(26 if length >= 26 else 16)
+            if len(description) not in (16, 26):
+                return None  # the file ends here
+            tag, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", description)
+            if tag == _EXTENSIBLE and len(description) == 26:
+                tag = struct.unpack_from("<H", description, 24)[0]
             form = (tag, channels, rate, block, bits)
         if name == b"data":
             return _layout(form, start, length, size - start)
@@ -85,6 +94,6 @@ def _layout(form: tuple[int, int, int, int, int] | None, start: int, promised: i
     dtype, scale = _TYPES.get((tag, bits), ("", 1.0))
     if block * 8 != channels * bits:
         dtype = ""
-    present = there if promised in _UNKNOWN_SIZES else min(promised, there)
-    missing = 0 if promised in _UNKNOWN_SIZES else max(promised - there, 0)
+    present = min(promised, there)
+    missing = 0 if promised == _UNKNOWN_SIZE else promised - present
     return WavLayout(rate, channels, dtype, scale, start, present // block, -(-missing // block))

@@ -40,19 +40,19 @@ def open_tracks(
         raise InputError(f"data.weights has {len(data.weights)} numbers for {len(roots)} folders in data.root")
     if not all(weight > 0 for weight in data.weights):
         raise InputError(f"data.weights is {data.weights}; give numbers above zero")
-    datasets = {root: open_root(root, data.valid_tracks) for root in roots}
+    datasets = [(root, open_root(root, data.valid_tracks)) for root in roots]
     if split != "train":  # MUSDB18 has a test set, MoisesDB has none: what there is, is enough
-        datasets = {root: dataset for root, dataset in datasets.items() if split in dataset.splits()}
+        datasets = [(root, dataset) for root, dataset in datasets if split in dataset.splits()]
         if not datasets:
             raise InputError(f"{data.root}: has no split '{split}'")
-    listings = [_list(dataset, split, data) for dataset in datasets.values()]
+    listings = [_list(dataset, split, data) for _, dataset in datasets]
     problems = [problem for listing in listings for problem in listing.problems]
     if problems and data.strict:
         raise InputError(f"{len(problems)} tracks cannot be used (data.strict): {problems[0]}")
     for problem in problems:
         if log:
             log(f"left out: {problem}")
-    for root, listing in zip(datasets, listings, strict=True):
+    for (root, _), listing in zip(datasets, listings, strict=True):
         if not listing.tracks:
             raise InputError(f"{root}: none of its tracks can be used; {listing.problems[0]}")
     return _weighted([listing.tracks for listing in listings], data.weights if split == "train" else ())
@@ -113,7 +113,10 @@ def _render(config: Any, split: str, workdir: str | os.PathLike, progress: Progr
     """Procedural songs of a split in ``workdir/songs``."""
     root = Path(workdir) / "songs"
     songs = config.data.synthetic
-    count = {"train": songs.num_train_songs, "test": songs.num_test_songs}[split]
+    counts = {"train": songs.num_train_songs, "test": songs.num_test_songs}
+    if split not in counts:
+        raise InputError(f"procedural songs have no split '{split}' (data.root is empty); choose train or test")
+    count = counts[split]
     rate, channels = config.audio.sample_rate, config.audio.num_channels
     workers = os.cpu_count() or 1
     write_corpus(root, split, count, songs.seconds, rate, channels, songs.seed, workers, progress)

@@ -9,7 +9,7 @@ import numpy as np
 
 from diffvs_jax.audio import files, segments
 from diffvs_jax.audio.endings import is_cut_off
-from diffvs_jax.audio.wav import read_layout
+from diffvs_jax.audio.wav import missing_samples
 from diffvs_jax.errors import InputError
 
 # A file with another suffix (cover.jpg, README.txt) is no stem.
@@ -120,9 +120,8 @@ def read_header(path: Path) -> files.AudioInfo:
     header = files.info(path)
     if header.num_samples == 0:
         raise InputError(f"{path}: holds no samples; replace the file or remove the track")
-    layout = read_layout(path)
-    if layout and layout.missing_samples:
-        seconds = layout.missing_samples / header.sample_rate
+    if missing := missing_samples(path):
+        seconds = missing / header.sample_rate
         raise CutOff(f"{path}: ends {seconds:.2f} s before its header says; replace the file")
     if is_cut_off(path):
         raise CutOff(f"{path}: ends before it should; replace the file")

@@ -135,3 +135,21 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         files.save(tmp_path / "other.wav", noise(20), 8000)
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+@pytest.mark.parametrize(
+    ("have", "want"), [(44_100, 48_000), (48_000, 44_100), (44_100, 8000), (8000, 44_100), (22_050, 16_000)]
+)
+def test_noise_resampled_in_segments_is_noise_resampled_whole(tmp_path, have, want, suffix):
+    path = tmp_path / f"song.{suffix}"
+    soundfile.write(path, noise(2 * have), have, "FLOAT" if suffix == "wav" else "PCM_24")
+    whole = files.resample(files.load(path)[0], have, want)
+    assert abs(len(whole) - 2 * want) <= 1
+    length = want // 4
+    for start in (0, 1, 100, want // 20, want // 2 + 7, want + 1, len(whole) - length - 1, len(whole) - length):
+        segment = segments.load_segment(path, start, length, want, 2)
+        np.testing.assert_allclose(segment, whole[start : start + length], atol=1e-4)
+    beyond = segments.load_segment(path, len(whole) - 100, 300, want, 2)
+    np.testing.assert_allclose(beyond[:100], whole[-100:], atol=1e-4)
+    assert not beyond[102:].any()

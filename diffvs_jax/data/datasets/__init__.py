@@ -9,7 +9,7 @@ from diffvs_jax.data.datasets.moisesdb import MoisesDB
 from diffvs_jax.data.datasets.musdb import VALIDATION_TRACKS, Musdb
 from diffvs_jax.data.datasets.pools import Pools
 from diffvs_jax.data.datasets.stem_folders import StemFolders, stems_folder
-from diffvs_jax.data.tracks import Track, rename_stems
+from diffvs_jax.data.tracks import Track
 from diffvs_jax.data.verdicts import load_verdicts
 from diffvs_jax.errors import InputError
 
@@ -49,8 +49,11 @@ class Dataset(Protocol):
     def entries(self, split: str) -> list[Path]:
         """What stands for a track of a split: its folder or file. Raises ``InputError`` for no such split."""
 
-    def open(self, entry: Path) -> Track:
-        """The track of an entry, from its files' headers. Raises ``InputError`` for a track that is damaged."""
+    def open(self, entry: Path, names: Mapping[str, str] | None = None) -> Track:
+        """The track of an entry, from its files' headers; ``names`` calls stems otherwise.
+
+        Raises ``InputError`` for a track that is damaged.
+        """
 
 
 # In the order in which they are looked for: a folder of MoisesDB is also a folder of folders of audio.
@@ -103,7 +106,8 @@ def list_tracks(dataset: Dataset, split: str, names: Mapping[str, str] | None = 
     Args:
       dataset: where from.
       split: "train", "valid", "test" or what else there is.
-      names: stem name of the data set to the name it goes by here.
+      names: stem name of the data set to the name it goes by here; for MoisesDB one of its eleven or
+        of the four that they are summed to.
 
     Raises:
       InputError: no such split, or no tracks in it.
@@ -117,12 +121,12 @@ def list_tracks(dataset: Dataset, split: str, names: Mapping[str, str] | None = 
     verdicts = load_verdicts(dataset.root, split)
     for entry in entries:
         try:
-            track = dataset.open(entry)
+            track = dataset.open(entry, names)
             files, message = verdicts.get(entry, ([], ""))
             if message and files == track.fingerprint():
                 listing.problems.append(f"{message} (found by diffvs_jax.data.check)")
             else:
-                listing.tracks.append(rename_stems(track, names or {}))
+                listing.tracks.append(track)
         except InputError as error:
             listing.problems.append(str(error))
     return listing

@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from diffvs_jax.data.datasets.stem_folders import split_by_name
+from diffvs_jax.data.datasets.stem_folders import split_by_name, split_names
 from diffvs_jax.data.tracks import Track, folders, make_track, rename_stems
 from diffvs_jax.errors import InputError
 
@@ -36,12 +37,10 @@ class MoisesDB:
     Attributes:
       root: the folder of the providers' folders, or one provider's.
       valid_tracks: "ARTIST - SONG" or ids of the tracks that belong to the split "valid".
-      stems: stem of the description to the name it goes by here; None: ``FOUR_STEMS``.
     """
 
     root: Path
     valid_tracks: tuple[str, ...] = ()
-    stems: dict[str, str] | None = None
     layout = "PROVIDER/ID/data.json"
 
     @staticmethod
@@ -51,7 +50,7 @@ class MoisesDB:
 
     def splits(self) -> list[str]:
         """Names of the splits there are."""
-        return ["train", "valid"] if self.valid_tracks else ["train"]
+        return split_names(self)
 
     def entries(self, split: str) -> list[Path]:
         """The folders of a split's tracks.
@@ -64,8 +63,12 @@ class MoisesDB:
         named = [(folder.name if folder.name in valid else _name(folder), folder) for folder in tracks]
         return split_by_name(self.root, split, named, self.valid_tracks)
 
-    def open(self, entry: Path) -> Track:
+    def open(self, entry: Path, names: Mapping[str, str] | None = None) -> Track:
         """The track that a folder's description lists.
+
+        Args:
+          entry: the folder.
+          names: one of the eleven stems, or of the four that they are summed to, to another name.
 
         Raises:
           InputError: a description that is not MoisesDB's, or a file that is missing or unreadable.
@@ -79,7 +82,9 @@ class MoisesDB:
         except (KeyError, TypeError) as error:
             raise InputError(f"{entry / _DESCRIPTION}: is not a MoisesDB description ({error!r})") from error
         track = make_track(_name(entry), stems, whole=False)
-        return rename_stems(track, FOUR_STEMS if self.stems is None else self.stems)
+        other = names or {}
+        four = {old: other.get(old, other.get(new, new)) for old, new in FOUR_STEMS.items()}
+        return rename_stems(track, {**other, **four})
 
     def _below(self) -> list[Path]:
         below = folders(self.root)
@@ -88,7 +93,7 @@ class MoisesDB:
 
 def _describe(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / _DESCRIPTION).read_text())
+        return json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / _DESCRIPTION}: cannot be read ({error})") from error
 

@@ -1,10 +1,11 @@
 """MUSDB18-HQ: ``root/{train,test}/TRACK/{mixture,vocals,drums,bass,other}.wav``."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from diffvs_jax.data.datasets.stem_folders import stems_folder
-from diffvs_jax.data.tracks import Track, audio_files, folders
+from diffvs_jax.data.tracks import Track, audio_files, folders, rename_stems
 from diffvs_jax.errors import InputError
 
 # Of the 100 tracks in train/: what the musdb package keeps for validation, so that scores compare.
@@ -70,9 +71,9 @@ class Musdb:
             return [entry for entry in own if entry.name not in self.valid_tracks]
         return own + (self._held_out() if split == "valid" else [])
 
-    def open(self, entry: Path) -> Track:
-        """The track in a folder (see ``stems_folder``)."""
-        return stems_folder(entry)
+    def open(self, entry: Path, names: Mapping[str, str] | None = None) -> Track:
+        """The track in a folder (see ``stems_folder``), its stems called by ``names``."""
+        return rename_stems(stems_folder(entry), names or {})
 
     def _held_out(self) -> list[Path]:
         train = self.root / "train"

@@ -1,10 +1,11 @@
 """Pools of single stems that share no songs: ``root/vocals/*.wav``, ``root/instrumental/*.wav``."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
-from diffvs_jax.data.datasets.stem_folders import split_by_name
-from diffvs_jax.data.tracks import AUDIO_SUFFIXES, Track, audio_files, folders, make_track
+from diffvs_jax.data.datasets.stem_folders import split_by_name, split_names
+from diffvs_jax.data.tracks import AUDIO_SUFFIXES, Track, audio_files, folders, make_track, rename_stems
 
 _VOCALS = "vocals"
 
@@ -31,7 +32,7 @@ class Pools:
 
     def splits(self) -> list[str]:
         """Names of the splits there are."""
-        return ["train", "valid"] if self.valid_tracks else ["train"]
+        return split_names(self)
 
     def entries(self, split: str) -> list[Path]:
         """The files of a split, also from folders within the stems' folders.
@@ -43,18 +44,20 @@ class Pools:
         audio = [
             path
             for path in found
-            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+            if path.suffix.lower() in AUDIO_SUFFIXES
+            and path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(self.root).parts)
         ]
         return split_by_name(self.root, split, [(self._name(path), path) for path in audio], self.valid_tracks)
 
-    def open(self, entry: Path) -> Track:
-        """The track of one file.
+    def open(self, entry: Path, names: Mapping[str, str] | None = None) -> Track:
+        """The track of one file, its stem called by ``names``.
 
         Raises:
           InputError: an empty or unreadable file.
         """
         name = self._name(entry)
-        return make_track(name, {name.split("/")[0]: (entry,)}, whole=False)
+        return rename_stems(make_track(name, {name.split("/")[0]: (entry,)}, whole=False), names or {})
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).with_suffix("").as_posix()

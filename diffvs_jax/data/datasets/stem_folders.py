@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from diffvs_jax.data.tracks import Track, audio_files, folders, make_track
+from diffvs_jax.data.tracks import Track, audio_files, folders, make_track, rename_stems
 from diffvs_jax.errors import InputError
 
 _MIXTURE = "mixture"
@@ -32,7 +34,7 @@ class StemFolders:
 
     def splits(self) -> list[str]:
         """Names of the splits there are."""
-        return ["train", "valid"] if self.valid_tracks else ["train"]
+        return split_names(self)
 
     def entries(self, split: str) -> list[Path]:
         """The folders of a split's tracks.
@@ -42,9 +44,14 @@ class StemFolders:
         """
         return split_by_name(self.root, split, [(path.name, path) for path in folders(self.root)], self.valid_tracks)
 
-    def open(self, entry: Path) -> Track:
-        """The track in a folder (see ``stems_folder``)."""
-        return stems_folder(entry)
+    def open(self, entry: Path, names: Mapping[str, str] | None = None) -> Track:
+        """The track in a folder (see ``stems_folder``), its stems called by ``names``."""
+        return rename_stems(stems_folder(entry), names or {})
+
+
+def split_names(dataset: Any) -> list[str]:
+    """Splits of a data set without folders for them: "valid" is there if it holds a track of that name."""
+    return ["train", "valid"] if dataset.valid_tracks and dataset.entries("valid") else ["train"]
 
 
 def split_by_name(root: Path, split: str, entries: list[tuple[str, Path]], valid_tracks: tuple[str, ...]) -> list[Path]:
@@ -81,5 +88,9 @@ def stems_folder(folder: Path) -> Track:
     origin = folder / ORIGIN
     if not origin.is_file():
         return make_track(folder.name, stems, mixture)
-    prepared = json.loads(origin.read_text())
-    return make_track(folder.name, stems, mixture, prepared["bandwidths"], prepared["whole"])
+    try:
+        prepared = json.loads(origin.read_text(encoding="utf-8"))
+        bandwidths, whole = dict(prepared["bandwidths"]), bool(prepared["whole"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{origin}: cannot be read ({error!r}); remove it or prepare the track again") from error
+    return make_track(folder.name, stems, mixture, bandwidths, whole)

@@ -3,7 +3,6 @@ import pytest
 import soundfile
 
 from diffvs_jax.data import datasets
-from diffvs_jax.data.tracks import require_targets
 from diffvs_jax.errors import InputError
 
 RATE = 8000
@@ -39,13 +38,6 @@ def test_what_is_no_stem_is_passed_over(tmp_path):
     (track,) = datasets.open_split(tmp_path, "train")
     assert list(track.stems) == ["bass", "vocals"]
     assert track.mixture is None
-
-
-def test_header_fields_are_of_the_first_stem_and_the_longest_duration(tmp_path):
-    write(tmp_path / "train/song/vocals.wav", num_samples=800, channels=2, rate=16000)
-    write(tmp_path / "train/song/bass.wav", num_samples=800, channels=1, rate=8000)
-    (track,) = datasets.open_split(tmp_path, "train")
-    assert (track.seconds, track.sample_rate, track.num_channels) == (0.1, 8000, 1)
 
 
 def test_listing_decodes_no_audio(tmp_path, monkeypatch):
@@ -98,67 +90,53 @@ def test_unusable_stem_is_named(tmp_path, content, message):
         datasets.open_split(tmp_path, "train")
 
 
-@pytest.fixture
-def tracks(tmp_path):
-    for stem in ("vocals", "bass"):
-        write(tmp_path / "train/whole" / f"{stem}.wav")
-    return datasets.open_split(tmp_path, "train")
-
-
-def test_targets_that_are_there_pass(tracks):
-    require_targets(tracks, ("vocals",))
-    require_targets(tracks, ("bass", "vocals"))
+def dataset_of(root, *places, **options):
+    """The data set in a folder of small audio files."""
+    for place in places:
+        write(root / place)
+    return datasets.open_dataset(root, **options)
 
 
 @pytest.mark.parametrize(
-    "targets, message",
+    ("places", "kind"),
     [
-        ((), "name at least one stem"),
-        (("vocals", "vocals"), "each of them once"),
-        (("vocals", "drums"), r"track 'whole' has no stem 'drums' \(it has bass, vocals\); add the file"),
+        (("train/song/vocals.wav",), datasets.Musdb),
+        (("takes/song/vocals.flac",), datasets.Musdb),
+        (("song/vocals.wav", "another/bass.wav"), datasets.StemFolders),
+        (("vocals/a.wav", "instrumental/b.wav"), datasets.Pools),
+        (("vocals/album/a.wav", "vocals/b.ogg"), datasets.Pools),
     ],
 )
-def test_targets_that_cannot_be_learned_are_named(tracks, targets, message):
-    with pytest.raises(InputError, match=message):
-        require_targets(tracks, targets)
+def test_the_kind_is_known_by_what_lies_there(tmp_path, places, kind):
+    assert type(dataset_of(tmp_path, *places)) is kind
 
 
-def test_target_without_accompaniment_is_refused(tmp_path):
-    write(tmp_path / "train/solo/vocals.wav")
-    write(tmp_path / "train/solo/mixture.wav")
-    with pytest.raises(InputError, match=r"'solo' has 'vocals' as its only stem"):
-        require_targets(datasets.open_split(tmp_path, "train"), ("vocals",))
+def test_a_description_makes_it_moisesdb(tmp_path):
+    write(tmp_path / "provider" / "id" / "vocals" / "a.wav")
+    (tmp_path / "provider" / "id" / "data.json").write_text("{}")
+    assert type(datasets.open_dataset(tmp_path)) is datasets.MoisesDB
 
 
-def sine(seconds, frequency=440.0):
-    return 0.5 * np.sin(2 * np.pi * frequency * seconds)
+@pytest.mark.parametrize("kind", datasets.KINDS)
+def test_a_kind_that_is_named_is_taken(tmp_path, kind):
+    assert type(dataset_of(tmp_path, "train/song/vocals.wav", kind=kind)) is datasets.KINDS[kind]
 
 
-def test_reading_resamples_and_mixes_down(tmp_path):
-    path = tmp_path / "train/song/vocals.wav"
-    path.parent.mkdir(parents=True)
-    wave = sine(np.arange(32000) / 32000)
-    soundfile.write(path, np.stack([wave, 0.5 * wave], axis=1), 32000, subtype="FLOAT")
-    (track,) = datasets.open_split(tmp_path, "train")
-    audio = track.read_stem("vocals", 4000, 2000, 16000, 1)
-    assert audio.shape == (2000, 1) and audio.dtype == np.float32
-    wanted = 0.75 * sine((4000 + np.arange(2000)) / 16000)
-    inside = slice(100, -100)  # the resampler does not see beyond the segment
-    np.testing.assert_allclose(audio[inside, 0], wanted[inside], atol=1e-3)
+def test_a_kind_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"kind 'moises' is none of moisesdb, pools, musdb, stems$"):
+        datasets.open_dataset(tmp_path, "moises")
 
 
-def test_reading_duplicates_mono_and_pads_the_end(tmp_path):
-    write(tmp_path / "train/song/vocals.wav", num_samples=100, channels=1, value=0.25)
-    (track,) = datasets.open_split(tmp_path, "train")
-    audio = track.read_stem("vocals", 90, 20, RATE, 2)
-    np.testing.assert_array_equal(audio, [[0.25, 0.25]] * 10 + [[0, 0]] * 10)
+def test_a_folder_of_nothing_known_names_the_layouts(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"looks like no data set; known layouts are moisesdb: .*stems: TRACK/STEM"):
+        datasets.open_dataset(tmp_path)
 
 
-def test_reading_refuses_samples_that_are_not_finite(tmp_path):
-    path = tmp_path / "train/song/vocals.wav"
-    path.parent.mkdir(parents=True)
-    soundfile.write(path, np.array([[0.0], [np.nan], [0.0]]), RATE, subtype="FLOAT")
-    (track,) = datasets.open_split(tmp_path, "train")
-    with pytest.raises(InputError, match=r"vocals\.wav: holds NaN or infinite samples"):
-        track.read_stem("vocals", 0, 3, RATE, 1)
-    assert track.read_stem("vocals", 2, 1, RATE, 1) == 0
+def test_a_listing_keeps_what_is_good_and_says_what_is_wrong(tmp_path):
+    for name in ("a", "b", "c"):
+        write(tmp_path / "train" / name / "vocals.wav")
+    (tmp_path / "train" / "b" / "vocals.wav").write_bytes(b"garbage")
+    tracks, problems = datasets.list_tracks(datasets.open_dataset(tmp_path), "train")
+    assert [track.name for track in tracks] == ["a", "c"]
+    assert len(problems) == 1 and "b/vocals.wav: not an audio file" in problems[0]
