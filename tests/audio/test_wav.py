@@ -83,7 +83,7 @@ def refuse_decoding(monkeypatch):
         def refuse(*_):
             raise AssertionError("the file was decoded")
 
-        monkeypatch.setattr(files, "_decode", refuse)
+        monkeypatch.setattr(segments, "_decode", refuse)
 
     return switch_on
 
