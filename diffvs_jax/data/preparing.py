@@ -2,7 +2,8 @@
 
 The result is a data set itself, in MUSDB18's layout, so training, checks and evaluation read it like any
 other. It is fast because nothing is left to do: wav files are mapped, not decoded or resampled, and
-what is no target lies there as one sum. In 32 bits it gives the same batches, bit for bit.
+what is no target lies there as one sum. In 32 bits it gives the same batches, bit for bit, but for examples
+that ``data.match_bandwidth`` limits: preparing is what finds out where recordings end.
 """
 
 import json

@@ -49,16 +49,15 @@ def test_it_has_the_models_rate_and_channels(musdb_folder, tmp_path):
     assert list(track.stems) == ["drums", "rest", "vocals"] and track.seconds == source.seconds
     vocals = files.resample(source.load_stem("vocals")[0].mean(axis=1, keepdims=True), RATE, 12_000)
     np.testing.assert_allclose(track.load_stem("vocals")[0], vocals, atol=1e-5)
-    assert track.bandwidths["vocals"] == RATE / 2  # more than that no file of 8 kHz holds
+    assert 0.9 * RATE / 2 < track.bandwidths["vocals"] <= RATE / 2  # more than that no file of 8 kHz holds
 
 
 def test_blocks_do_not_show(musdb_folder, tmp_path, monkeypatch):
     prepare(musdb_folder, tmp_path / "whole", Form(("vocals",), 12_000, 2, 32))
     monkeypatch.setattr(preparing, "_BLOCK_SECONDS", 0.25)
     prepare(musdb_folder, tmp_path / "blocks", Form(("vocals",), 12_000, 2, 32))
-    for whole, blocks in zip(
-        open_split(tmp_path / "whole", "train"), open_split(tmp_path / "blocks", "train"), strict=True
-    ):
+    pairs = zip(*(open_split(tmp_path / name, "train") for name in ("whole", "blocks")), strict=True)
+    for whole, blocks in pairs:
         np.testing.assert_allclose(blocks.load_stem("rest")[0], whole.load_stem("rest")[0], atol=1e-5)
 
 
