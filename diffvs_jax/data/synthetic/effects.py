@@ -49,7 +49,7 @@ def telephone(rng: np.random.Generator, audio: np.ndarray, studio: Studio) -> np
 
 def crush(rng: np.random.Generator, audio: np.ndarray, studio: Studio) -> np.ndarray:
     """Sample and hold at a lower rate: its aliases are the effect."""
-    step = max(round(studio.sample_rate / rng.uniform(2500, 9000)), 1)
+    step = max(round(studio.sample_rate / rng.uniform(2000, 9000)), 2)
     return np.repeat(audio[::step], step, axis=0)[: len(audio)]
 
 

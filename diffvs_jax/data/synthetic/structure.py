@@ -73,13 +73,11 @@ def draw_frame(rng: np.random.Generator, seconds: float) -> Frame:
     degrees = _draw_degrees(rng, form)
     first = _choose_excerpt(rng, form, num_bars, start / beat / 4, seconds / beat / 4)
     chosen = (first + np.arange(num_bars)) % len(form)
-    sections, last = [], -1
+    sections = []
     for bar, index in enumerate(chosen):
         section = form[index]
         # A section's bars are counted in the excerpt's, so that fills know where it ends.
-        moved = bar - (int(index) - section.first)
-        sections.append(dataclasses.replace(section, first=moved))
-        last = max(last, moved)
+        sections.append(dataclasses.replace(section, first=bar - (int(index) - section.first)))
     frame = Frame(
         beat=beat,
         start=start,

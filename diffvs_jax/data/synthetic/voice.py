@@ -178,7 +178,7 @@ def sing(
         loud *= 1 + singer.rasp * np.cos(np.pi * phase).astype(np.float32)
     white = rng.standard_normal(num_samples, dtype=np.float32)
     # Breath comes in puffs, once per glottal cycle, when the voice sounds.
-    puffs = 0.6 + 0.4 * np.cos(2 * np.pi * phase).astype(np.float32)
+    puffs = 0.6 + 0.4 * np.cos((2 * np.pi * (phase % 1.0)).astype(np.float32))
     breath = white * puffs * sound.upsample(tracks.breath + whisper, num_samples, sample_rate)
     friction = white[::-1] * sound.upsample(tracks.noise, num_samples, sample_rate)
     pulses *= loud / np.float32(np.sqrt(1 + len(others)))
@@ -187,13 +187,15 @@ def sing(
 
 def _pulses(phase: np.ndarray, f0: np.ndarray, sample_rate: int) -> np.ndarray:
     """Band-limited pulse train: all harmonics below Nyquist at equal strength, by the Dirichlet kernel."""
-    harmonics = np.floor(0.48 * sample_rate / f0)
-    half = np.pi * (phase - np.round(phase))
+    harmonics = np.floor(0.48 * sample_rate / f0).astype(np.float32)
+    half = (np.pi * (phase - np.round(phase))).astype(np.float32)
     denominator = np.sin(half)
-    safe = np.where(np.abs(denominator) < 1e-6, 1e-6, denominator)
-    kernel = np.where(np.abs(denominator) < 1e-6, 2 * harmonics + 1, np.sin((2 * harmonics + 1) * half) / safe)
+    central = np.abs(denominator) < 1e-6
+    kernel = np.where(
+        central, 2 * harmonics + 1, np.sin((2 * harmonics + 1) * half) / np.where(central, 1, denominator)
+    )
     # Equal power whatever the pitch: a low voice has more harmonics in a band.
-    return ((kernel - 1) * np.sqrt(f0 / 200.0)).astype(np.float32)
+    return (kernel - 1) * np.sqrt(f0 / 200.0).astype(np.float32)
 
 
 def _filter(singer: Singer, tracks: Tracks, pulses, breath, friction, sample_rate: int) -> np.ndarray:
