@@ -24,7 +24,7 @@ def render_song(
 
     Returns:
       stem name (``STEMS``) -> float32 ``[round(seconds * sample_rate), num_channels]``. The peak of
-      the stems' sum is at most 0.9. Any stem but the vocals may be silent throughout.
+      the stems' sum is at most 0.9. A stem may be silent throughout, the vocals hardly ever.
 
     Raises:
       InputError: an argument out of range.
