@@ -1,8 +1,9 @@
 """Procedural songs with stems: train and test a separator before any recording is at hand.
 
-``song`` draws a song's frame and mixes its stems; ``singer`` draws voices and words that
-``voice`` sings; ``drums`` and ``band`` play, the latter notes made by ``tones``; ``sound`` holds
-what they share; ``corpus`` writes songs to disk.
+``song`` mixes what is played within the ``frame`` that ``structure`` draws: ``vocals``, by singers (``singer``)
+who sing a ``melody`` of ``phonemes`` with a ``voice``; ``drums`` on ``kits``; ``bass``; and a ``band`` of ``chords``
+and ``leads``, whose notes ``tones`` makes and whose entries ``arrangement`` decides. ``sound``, ``filters`` and
+``effects`` are what they share; ``corpus`` writes songs to disk.
 """
 
 from diffvs_jax.data.synthetic.corpus import write_corpus

@@ -1,6 +1,5 @@
-"""Sound tools of the procedural songs: partials, noise, equalisers, rooms; and the musical frame."""
+"""Sound tools of the procedural songs: control tracks, partials, noise, equalisers, rooms."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,60 +10,6 @@ CONTROL_RATE = 200.0
 """Frames per second of slowly varying parameters (pitch, loudness, formants)."""
 
 _EQ_KNOTS_HZ = np.array([30.0, 60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0])
-
-
-@dataclasses.dataclass(frozen=True)
-class Frame:
-    """What all instruments of a song share: where the beats and the chords are.
-
-    Attributes:
-      beat: length of a beat in seconds.
-      start: time of the first bar's first beat in seconds, not positive (a song may begin anywhere).
-      tonic: pitch class of the key, 0..11.
-      scale: semitones above the tonic of the seven scale notes.
-      degrees: scale degree (0..6) of each bar's chord.
-      swing: share of an eighth by which off-beat eighths come late.
-      seconds: length of the song.
-    """
-
-    beat: float
-    start: float
-    tonic: int
-    scale: tuple[int, ...]
-    degrees: tuple[int, ...]
-    swing: float
-    seconds: float
-
-    def pitch(self, degree: int) -> int:
-        """MIDI-like number of a scale degree; degree 0 lies in the octave 0..11 and degrees go on above."""
-        return self.tonic + 12 * (degree // 7) + self.scale[degree % 7]
-
-    def time(self, bar: int, beats: float) -> float:
-        """Seconds at which ``beats`` beats of bar ``bar`` have passed, swing included."""
-        off_beat = abs(beats % 1 - 0.5) < 1e-6
-        return self.start + (4 * bar + beats + (self.swing / 2 if off_beat else 0)) * self.beat
-
-    def degree_at(self, seconds: float) -> int:
-        """Scale degree of the chord that sounds at a time."""
-        bar = int((seconds - self.start) / (4 * self.beat))
-        return self.degrees[min(max(bar, 0), len(self.degrees) - 1)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Studio:
-    """How the song is rendered: samples, Hz, channels."""
-
-    num_samples: int
-    sample_rate: int
-    num_channels: int
-
-    def silence(self) -> np.ndarray:
-        """Zeros, float32 ``[samples, channels]``."""
-        return np.zeros((self.num_samples, self.num_channels), np.float32)
-
-    def count(self, seconds: float) -> int:
-        """Samples in a time."""
-        return max(round(seconds * self.sample_rate), 1)
 
 
 def midi_to_hz(midi):

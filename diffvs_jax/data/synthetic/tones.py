@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from diffvs_jax.data.synthetic import sound
-from diffvs_jax.data.synthetic.sound import Studio
+from diffvs_jax.data.synthetic.frame import Studio
 
 
 @dataclasses.dataclass(frozen=True)

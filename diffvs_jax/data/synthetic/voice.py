@@ -6,12 +6,13 @@ frame by frame.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
-import scipy.fft
 
-from diffvs_jax.data.synthetic import sound
-from diffvs_jax.data.synthetic.singer import CONSONANTS, VOWELS, Consonant, Singer, Syllable
+from diffvs_jax.data.synthetic import filters, sound
+from diffvs_jax.data.synthetic.phonemes import CONSONANTS, VOWELS, Consonant, Syllable
+from diffvs_jax.data.synthetic.singer import Singer
 from diffvs_jax.data.synthetic.sound import CONTROL_RATE
 
 # Levels of the noises beside the pulse train, whose harmonics have an amplitude of about 2.
@@ -38,7 +39,7 @@ def make_tracks(rng: np.random.Generator, singer: Singer, syllables: list[Syllab
     """Control tracks of the syllables: steps where the syllables say, then the blur of articulation."""
     num_frames = int(np.ceil(seconds * CONTROL_RATE)) + 2
     tracks = Tracks(
-        pitch=np.full(num_frames, syllables[0].pitch if syllables else singer.center),
+        pitch=np.full(num_frames, float(syllables[0].pitch) if syllables else singer.center),
         voicing=np.zeros(num_frames),
         breath=np.zeros(num_frames),
         noise=np.zeros(num_frames),
@@ -68,13 +69,14 @@ def _frames(start: float, end: float) -> slice:
 
 
 def _place(rng: np.random.Generator, singer: Singer, tracks: Tracks, syllable: Syllable) -> None:
-    """Writes one syllable's steps into the tracks; the consonant comes before the beat."""
-    onset = CONSONANTS[syllable.onset]
-    length = min(onset.seconds * rng.uniform(0.8, 1.5), 0.5 * (syllable.end - syllable.start))
+    """Writes one syllable's steps into the tracks; the consonants come before the beat."""
+    sustained = syllable.end - syllable.start
+    onset = _spread(syllable.onset, rng.uniform(0.8, 1.5), 0.5 * sustained)
+    length = sum(onset)
     start = syllable.start - 0.6 * length
     vowel_start, vowel_end = start + length, syllable.end
-    if syllable.coda:
-        vowel_end -= min(0.08, 0.3 * (syllable.end - syllable.start))
+    coda = _spread(syllable.coda, 0.9, min(0.08 * len(syllable.coda), 0.3 * sustained))
+    vowel_end -= sum(coda)
     span = _frames(vowel_start, vowel_end)
     middle = _frames(vowel_start + 0.6 * (vowel_end - vowel_start), vowel_end)
     tracks.formants[_frames(start, syllable.end + 0.1)] = VOWELS[syllable.vowels[0]]
@@ -88,8 +90,20 @@ def _place(rng: np.random.Generator, singer: Singer, tracks: Tracks, syllable: S
         inhaling = _frames(start - rng.uniform(0.2, 0.45), start - 0.06)
         swell = np.sin(np.pi * np.linspace(0, 1, len(tracks.breath[inhaling])) ** 1.5)
         tracks.breath[inhaling] = float(np.exp(rng.uniform(np.log(0.03), np.log(0.5)))) * swell
-    _place_consonant(singer, tracks, onset, start, length, syllable.loudness)
-    _place_consonant(singer, tracks, CONSONANTS[syllable.coda], vowel_end, syllable.end - vowel_end, 0.6)
+    _place_cluster(singer, tracks, syllable.onset, onset, start, syllable.loudness)
+    _place_cluster(singer, tracks, syllable.coda, coda, vowel_end, 0.6 * syllable.loudness)
+
+
+def _spread(letters: str, stretch: float, longest: float) -> list[float]:
+    """Seconds of each consonant of a cluster: shorter than alone, together at most ``longest``."""
+    lengths = [CONSONANTS[letter].seconds * stretch * (0.7 if len(letters) > 1 else 1.0) for letter in letters]
+    return [each * min(1.0, longest / sum(lengths)) for each in lengths]
+
+
+def _place_cluster(singer: Singer, tracks: Tracks, letters: str, lengths: list[float], start, loudness) -> None:
+    for letter, length in zip(letters, lengths, strict=True):
+        _place_consonant(singer, tracks, CONSONANTS[letter], start, length, loudness)
+        start += length
 
 
 def _place_pitch(
@@ -106,7 +120,7 @@ def _place_pitch(
 
 
 def _place_consonant(singer: Singer, tracks: Tracks, sort: Consonant, start, length, loudness) -> None:
-    if sort.seconds == 0 or length <= 0:
+    if length <= 0:
         return
     whole = _frames(start, start + length)
     release = _frames(start + sort.closure * length, start + length)
@@ -140,62 +154,64 @@ def _inflect(rng: np.random.Generator, singer: Singer, tracks: Tracks) -> None:
     tracks.voicing *= shimmer * (1 + 0.25 * depth * swing)
 
 
-def sing(rng: np.random.Generator, singer: Singer, tracks: Tracks, num_samples: int, sample_rate: int) -> np.ndarray:
-    """The voice of the tracks, float32 mono ``[samples]``."""
-    pitch_hz = np.clip(sound.midi_to_hz(tracks.pitch), 60, 1100)
-    f0 = np.interp(np.arange(num_samples) * (CONTROL_RATE / sample_rate), np.arange(len(pitch_hz)), pitch_hz)
-    phase = np.cumsum(f0) / sample_rate
-    voicing = sound.upsample(tracks.voicing, num_samples, sample_rate)
+def sing(
+    rng: np.random.Generator,
+    singer: Singer,
+    tracks: Tracks,
+    num_samples: int,
+    sample_rate: int,
+    others: Sequence[np.ndarray] = (),
+) -> np.ndarray:
+    """The voice of the tracks, float32 mono ``[samples]``.
+
+    ``others`` are more pitch tracks: a choir that sings the same vowels at once, or a vocoder's chord.
+    """
+    voicing, whisper = (tracks.voicing, 0.0) if not singer.whispers else (0 * tracks.voicing, 0.7 * tracks.voicing)
+    loud = sound.upsample(voicing, num_samples, sample_rate)
+    pulses, phase = np.zeros(num_samples, np.float32), np.zeros(num_samples)
+    for pitch in (*others, tracks.pitch):
+        pitch_hz = np.clip(sound.midi_to_hz(pitch), 60, 1100)
+        f0 = np.interp(np.arange(num_samples) * (CONTROL_RATE / sample_rate), np.arange(len(pitch_hz)), pitch_hz)
+        phase = np.cumsum(f0) / sample_rate + (rng.random() if len(others) else 0.0)
+        pulses += _pulses(phase, f0, sample_rate)
     if singer.rasp:
-        voicing *= 1 + singer.rasp * np.cos(np.pi * phase).astype(np.float32)
+        loud *= 1 + singer.rasp * np.cos(np.pi * phase).astype(np.float32)
     white = rng.standard_normal(num_samples, dtype=np.float32)
     # Breath comes in puffs, once per glottal cycle, when the voice sounds.
-    puffs = 0.6 + 0.4 * np.cos(2 * np.pi * phase).astype(np.float32)
-    breath = white * puffs * sound.upsample(tracks.breath, num_samples, sample_rate)
+    puffs = 0.6 + 0.4 * np.cos((2 * np.pi * (phase % 1.0)).astype(np.float32))
+    breath = white * puffs * sound.upsample(tracks.breath + whisper, num_samples, sample_rate)
     friction = white[::-1] * sound.upsample(tracks.noise, num_samples, sample_rate)
-    return _filter(singer, tracks, _pulses(phase, f0, sample_rate) * voicing, breath, friction, sample_rate)
+    pulses *= loud / np.float32(np.sqrt(1 + len(others)))
+    return _filter(singer, tracks, pulses, breath, friction, sample_rate)
 
 
 def _pulses(phase: np.ndarray, f0: np.ndarray, sample_rate: int) -> np.ndarray:
     """Band-limited pulse train: all harmonics below Nyquist at equal strength, by the Dirichlet kernel."""
-    harmonics = np.floor(0.48 * sample_rate / f0)
-    half = np.pi * (phase - np.round(phase))
+    harmonics = np.floor(0.48 * sample_rate / f0).astype(np.float32)
+    half = (np.pi * (phase - np.round(phase))).astype(np.float32)
     denominator = np.sin(half)
-    safe = np.where(np.abs(denominator) < 1e-6, 1e-6, denominator)
-    kernel = np.where(np.abs(denominator) < 1e-6, 2 * harmonics + 1, np.sin((2 * harmonics + 1) * half) / safe)
+    central = np.abs(denominator) < 1e-6
+    kernel = np.where(
+        central, 2 * harmonics + 1, np.sin((2 * harmonics + 1) * half) / np.where(central, 1, denominator)
+    )
     # Equal power whatever the pitch: a low voice has more harmonics in a band.
-    return ((kernel - 1) * np.sqrt(f0 / 200.0)).astype(np.float32)
+    return (kernel - 1) * np.sqrt(f0 / 200.0).astype(np.float32)
 
 
 def _filter(singer: Singer, tracks: Tracks, pulses, breath, friction, sample_rate: int) -> np.ndarray:
-    """Formants on pulses and breath, a noise band on the friction; frame by frame with overlap-add."""
-    hop = max(round(0.005 * sample_rate), 8)
-    size, width = 6 * hop, 4 * hop
-    num_samples = len(pulses)
-    num_frames = num_samples // hop + 4
-    padding = (3 * hop, num_frames * hop + width - num_samples)
-    sources = [np.pad(source, padding) for source in (pulses, breath, friction)]
-    window = (0.25 - 0.25 * np.cos(2 * np.pi * np.arange(width) / width)).astype(np.float32)
-    frequencies = scipy.fft.rfftfreq(size, 1 / sample_rate).astype(np.float32)
-    glottis, air = _glottis(singer, frequencies), _air(sample_rate, frequencies)
-    output = np.zeros((num_frames + 6, hop), np.float32)
-    for first in range(0, num_frames, 512):
-        frames = np.arange(first, min(first + 512, num_frames))
-        at = np.round((frames - 1) * (hop / sample_rate * CONTROL_RATE)).astype(int)
-        at = np.clip(at, 0, len(tracks.pitch) - 1)
-        index = frames[:, None] * hop + np.arange(width)
-        voiced, aspired, hissed = (scipy.fft.rfft(source[index] * window, size) for source in sources)
-        spectrum = (voiced * glottis + aspired * air) * _tract(singer, tracks, at, frequencies)
-        spectrum += hissed * _friction_band(tracks, at, frequencies, sample_rate)
-        blocks = scipy.fft.irfft(spectrum, size).reshape(len(frames), 6, hop)
-        for part in range(6):
-            output[first + part : first + part + len(frames)] += blocks[:, part]
-    return output.reshape(-1)[3 * hop :][:num_samples]
+    """Formants on pulses and breath, a noise band on the friction."""
+
+    def response(at: np.ndarray, f: np.ndarray):
+        tract = _tract(singer, tracks, at, f)
+        return tract * _glottis(singer, f), tract * _air(sample_rate, f), _friction_band(tracks, at, f, sample_rate)
+
+    return filters.moving_filter((pulses, breath, friction), sample_rate, len(tracks.pitch), response)
 
 
 def _glottis(singer: Singer, f: np.ndarray) -> np.ndarray:
     """Magnitude ``[bins]`` of pulses and lips; above some 5 kHz a voice has breath rather than harmonics."""
     tilt = (1 + (f / singer.tilt_corner) ** 2) ** (-singer.tilt_order / 2)
+    tilt = tilt * (1 + singer.warmth / (1 + (f / 280) ** 4))
     return (tilt / (1 + (f / 5000) ** 2) * sound.band(f, 60, 1e9)).astype(np.float32)
 
 
@@ -210,12 +226,10 @@ def _tract(singer: Singer, tracks: Tracks, at: np.ndarray, f: np.ndarray) -> np.
     formants = tracks.formants[at].astype(np.float32)
     # Singers open the jaw so that the first formant does not fall below the note.
     formants[:, 0] = np.maximum(formants[:, 0], sound.midi_to_hz(tracks.pitch[at]) * 0.95)
-    response = np.ones((len(at), len(f)), np.complex64)
-    for number, (gain, bandwidth) in enumerate(((9, 80), (7, 100), (5, 140), (4, 200), (3.5, 260))):
-        center = formants[:, number, None]
-        peak = gain**singer.resonance * (singer.presence if number >= 2 else 1.0)
-        detuning = center * center - f * f
-        response *= (detuning + 1j * f * (bandwidth * peak)) / (detuning + 1j * f * bandwidth)
+    peaks = np.array([9, 7, 5, 4, 3.5]) ** singer.resonance * np.array([1, 1, *[singer.presence] * 3])
+    response = filters.resonances(formants, peaks, (80, 100, 140, 200, 260), f)
+    if not np.any(tracks.muffled[at]):
+        return response
     muffling = tracks.muffled[at, None] * np.clip(np.log2(np.maximum(f, 1) / 700), 0, 1.5)
     return response * (10 ** (-muffling / 20)).astype(np.float32)
 
