@@ -118,6 +118,7 @@ def get_config() -> ConfigDict:
     c.data.synthetic.num_test_songs = 8
     c.data.synthetic.seconds = 10.0
     c.data.synthetic.seed = 0
+    c.data.synthetic.soundfont = ""  # a General MIDI .sf2 for part of the accompaniment; needs fluidsynth; "": none
 
     c.train = ConfigDict()
     c.train.batch_size = 16  # chunks per step, over all devices. C

@@ -119,5 +119,5 @@ def _render(config: Any, split: str, workdir: str | os.PathLike, progress: Progr
     count = counts[split]
     rate, channels = config.audio.sample_rate, config.audio.num_channels
     workers = os.cpu_count() or 1
-    write_corpus(root, split, count, songs.seconds, rate, channels, songs.seed, workers, progress)
+    write_corpus(root, split, count, songs.seconds, rate, channels, songs.seed, workers, progress, songs.soundfont)
     return root

@@ -2,8 +2,8 @@
 
 ``song`` mixes what is played within the ``frame`` that ``structure`` draws: ``vocals``, by singers (``singer``)
 who sing a ``melody`` of ``phonemes`` with a ``voice``; ``drums`` on ``kits``; ``bass``; and a ``band`` of ``chords``
-and ``leads``, whose notes ``tones`` makes and whose entries ``arrangement`` decides. ``sound``, ``filters`` and
-``effects`` are what they share; ``corpus`` writes songs to disk.
+and ``leads``, whose notes ``tones`` makes or a ``soundfont`` plays, and whose entries ``arrangement`` decides.
+``sound``, ``filters`` and ``effects`` are what they share; ``corpus`` writes songs to disk.
 """
 
 from diffvs_jax.data.synthetic.corpus import write_corpus

@@ -21,11 +21,12 @@ def main() -> None:
     parser.add_argument("--num_channels", type=int, default=2)
     parser.add_argument("--split", default="train")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--soundfont", default="", help="a General MIDI .sf2 for some instruments; needs fluidsynth")
     args = parser.parse_args()
     start = time.monotonic()
     shape = (args.num_songs, args.seconds, args.sample_rate, args.num_channels)
     try:
-        write_corpus(args.output, args.split, *shape, args.seed, num_workers=1, progress=_print_song)
+        write_corpus(args.output, args.split, *shape, args.seed, 1, _print_song, args.soundfont)
     except InputError as error:
         parser.error(str(error))
     print(f"{args.num_songs} songs of {args.seconds:g} s in {time.monotonic() - start:.1f} s")

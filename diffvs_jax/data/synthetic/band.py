@@ -1,5 +1,7 @@
 """The band of the procedural songs: who plays beside drums and bass, when, and how loud."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from diffvs_jax.data.synthetic import arrangement, chords, leads, sound
@@ -43,10 +45,13 @@ _NUM_CHORDS = 6
 _GAINS_DB = np.array([0.0, 0, -1, -3, -3, -0.5, 1, 1.5, 1.5, 1])
 
 
-def render_other(rng: np.random.Generator, frame: Frame, studio: Studio, kicks: np.ndarray) -> np.ndarray:
+def render_other(
+    rng: np.random.Generator, frame: Frame, studio: Studio, kicks: np.ndarray, studios: Mapping[str, Studio]
+) -> np.ndarray:
     """Two or more of pad, guitar, keys, synthesisers, strings and leads, ``[samples, channels]``.
 
-    ``kicks`` are the times in seconds at which a pumping compressor ducks.
+    ``kicks`` are the times in seconds at which a pumping compressor ducks; ``studios`` are those of the players,
+    by name, who do not play in ``studio``.
     """
     playing = rng.random(len(_PLAYERS)) < _CHANCES
     playing[rng.choice(_NUM_CHORDS, 2, replace=False)] = True
@@ -62,7 +67,9 @@ def render_other(rng: np.random.Generator, frame: Frame, studio: Studio, kicks: 
             continue
         gains = sound.random_equaliser(rng, 3.0) + _GAINS_DB
         low = rng.uniform(30, 200)
-        part = sound.process(_PLAYERS[player](part_rng, frame, studio), studio.sample_rate, gains, low=low)
+        play = _PLAYERS[player]
+        part = play(part_rng, frame, studios.get(play.__name__, studio))
+        part = sound.process(part, studio.sample_rate, gains, low=low)
         if rng.random() < 0.12:
             part = arrangement.sweep(part_rng, frame, studio, part)
         part *= np.float32(10 ** (level / 20) / (np.sqrt(np.mean(part**2)) + 1e-9))

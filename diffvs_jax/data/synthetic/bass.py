@@ -3,9 +3,9 @@
 import numpy as np
 
 from diffvs_jax.data.synthetic import arrangement, sound
-from diffvs_jax.data.synthetic.frame import Frame, Studio
+from diffvs_jax.data.synthetic.frame import Frame, Note, Studio
 from diffvs_jax.data.synthetic.sound import CONTROL_RATE
-from diffvs_jax.data.synthetic.tones import Note, Timbre, play
+from diffvs_jax.data.synthetic.tones import Timbre, play
 
 _RHYTHMS = (
     ((0, 4),),

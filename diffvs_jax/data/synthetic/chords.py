@@ -7,8 +7,8 @@ decay but whose resonances stay where they are.
 import numpy as np
 
 from diffvs_jax.data.synthetic import filters, sound
-from diffvs_jax.data.synthetic.frame import Frame, Studio
-from diffvs_jax.data.synthetic.tones import Note, Timbre, play
+from diffvs_jax.data.synthetic.frame import Frame, Note, Studio
+from diffvs_jax.data.synthetic.tones import Timbre, play
 
 
 def _voicing(rng: np.random.Generator, frame: Frame, bar: int, low: float) -> list[int]:

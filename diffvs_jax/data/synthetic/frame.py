@@ -6,6 +6,16 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
+class Note:
+    """A note: start and length in seconds, pitch in MIDI semitones, relative level."""
+
+    start: float
+    length: float
+    pitch: float
+    level: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Section:
     """A part of a song's form.
 
@@ -88,11 +98,21 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Studio:
-    """How the song is rendered: samples, Hz, channels."""
+    """How the song is rendered.
+
+    Attributes:
+      num_samples: length.
+      sample_rate: Hz.
+      num_channels: 1 or 2.
+      soundfont: path of the soundfont that plays notes.
+      program: its General MIDI program, 0..127; None: notes are synthesised.
+    """
 
     num_samples: int
     sample_rate: int
     num_channels: int
+    soundfont: str = ""
+    program: int | None = None
 
     def silence(self) -> np.ndarray:
         """Zeros, float32 ``[samples, channels]``."""

@@ -6,11 +6,12 @@ stand still or move by a wheel.
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 
-from diffvs_jax.data.synthetic import filters, sound
-from diffvs_jax.data.synthetic.frame import Frame, Studio
+from diffvs_jax.data.synthetic import filters, sound, soundfont
+from diffvs_jax.data.synthetic.frame import Frame, Note, Studio
 from diffvs_jax.data.synthetic.phonemes import VOWELS
 from diffvs_jax.data.synthetic.sound import CONTROL_RATE
 from diffvs_jax.data.synthetic.tones import Timbre, partial_levels
@@ -93,6 +94,20 @@ def _waves(
     return sound.wavetable(levels, phase), sound.wavetable(levels / order, phase), gate
 
 
+def _sampled(line: Line, position: float, studio: Studio) -> np.ndarray:
+    """A line's notes as the studio's soundfont plays them, glides and vibrato included, ``[samples, channels]``."""
+    sounds = np.where(line.gate > 0.35, line.word + 1, 0)
+    edges = np.flatnonzero(np.diff(sounds, prepend=0, append=0))
+    notes, wheel = [], np.zeros(len(sounds))
+    for first, last in itertools.pairwise(edges):
+        if sounds[first]:
+            pitch = round(float(np.median(line.pitch[first:last])))
+            times = first / CONTROL_RATE, (last - first) / CONTROL_RATE
+            notes.append(Note(*times, pitch, float(line.gate[first:last].max())))
+            wheel[first:] = line.pitch[first:] - pitch
+    return soundfont.play(notes, studio, position, wheel)
+
+
 def synthesiser(rng: np.random.Generator, frame: Frame, studio: Studio) -> np.ndarray:
     """A synthesiser's lead: sawtooth or square, glides, a filter that closes after each attack."""
     habit = Habit(
@@ -110,6 +125,8 @@ def synthesiser(rng: np.random.Generator, frame: Frame, studio: Studio) -> np.nd
         resonances=((rng.uniform(400, 1500), rng.uniform(1, 5)),) if rng.random() < 0.5 else (),
     )
     line = write_line(rng, frame, habit)
+    if studio.program is not None:
+        return _sampled(line, rng.uniform(-0.4, 0.4), studio)
     clear, dull, gate = _waves(rng, line, timbre, studio)
     bright = sound.upsample(line.bright, studio.num_samples, studio.sample_rate)
     return sound.pan(gate * (bright * clear + (1 - bright) * dull), rng.uniform(-0.4, 0.4), studio.num_channels)
@@ -129,6 +146,8 @@ def soloist(rng: np.random.Generator, frame: Frame, studio: Studio) -> np.ndarra
     )[rng.integers(6)]  # fmt: skip
     habit = Habit(low, high, vibrato * rng.uniform(0.3, 1.5), glide, attack, 10.0)
     line = write_line(rng, frame, habit)
+    if studio.program is not None:
+        return _sampled(line, rng.uniform(-0.5, 0.5), studio)
     tone, _, gate = _waves(rng, line, timbre, studio)
     tone /= np.sqrt(np.mean(tone**2)) + 1e-9
     if drive:

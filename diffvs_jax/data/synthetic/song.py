@@ -4,6 +4,7 @@ import numpy as np
 
 from diffvs_jax.data.synthetic import band, bass, drums, effects, sound, structure, vocals
 from diffvs_jax.data.synthetic.frame import Studio
+from diffvs_jax.data.synthetic.soundfont import cast, check_soundfont
 from diffvs_jax.errors import InputError
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -12,7 +13,7 @@ _MIN_SAMPLE_RATE = 4000
 
 
 def render_song(
-    seed: int, seconds: float = 10.0, sample_rate: int = 44_100, num_channels: int = 2
+    seed: int, seconds: float = 10.0, sample_rate: int = 44_100, num_channels: int = 2, soundfont: str = ""
 ) -> dict[str, np.ndarray]:
     """An excerpt of a procedural song: singing over drums, bass and harmony instruments.
 
@@ -21,25 +22,29 @@ def render_song(
       seconds: length.
       sample_rate: Hz, at which everything is synthesised.
       num_channels: 1 or 2.
+      soundfont: a General MIDI .sf2 that plays the notes of some instruments (bits then depend on the
+        version of fluidsynth, too); "": all are synthesised.
 
     Returns:
       stem name (``STEMS``) -> float32 ``[round(seconds * sample_rate), num_channels]``. The peak of
       the stems' sum is at most 0.9. A stem may be silent throughout, the vocals hardly ever.
 
     Raises:
-      InputError: an argument out of range.
+      InputError: an argument out of range, no such soundfont, fluidsynth missing.
     """
     check_form(seconds, sample_rate, num_channels)
+    check_soundfont(soundfont)
     studio = Studio(max(round(seconds * sample_rate), 1), sample_rate, num_channels)
-    frame_rng, voice_rng, drum_rng, bass_rng, other_rng, mix_rng = (
-        np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(6)
+    frame_rng, voice_rng, drum_rng, bass_rng, other_rng, mix_rng, cast_rng = (
+        np.random.default_rng(each) for each in np.random.SeedSequence(seed).spawn(7)
     )
     frame = structure.draw_frame(frame_rng, seconds)
+    studios = cast(cast_rng, studio, soundfont)
     drum_stem, kicks = drums.render_drums(drum_rng, frame, studio)
     accompaniment = {
         "drums": drum_stem,
-        "bass": bass.render_bass(bass_rng, frame, studio),
-        "other": band.render_other(other_rng, frame, studio, kicks),
+        "bass": bass.render_bass(bass_rng, frame, studios.get("bass", studio)),
+        "other": band.render_other(other_rng, frame, studio, kicks, studios),
     }
     stems = _mix(mix_rng, vocals.render_vocals(voice_rng, frame, studio), accompaniment, studio)
     return {name: stems[name] for name in STEMS}

@@ -4,18 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from diffvs_jax.data.synthetic import sound
-from diffvs_jax.data.synthetic.frame import Studio
-
-
-@dataclasses.dataclass(frozen=True)
-class Note:
-    """A note: start and length in seconds, pitch in MIDI semitones, relative level."""
-
-    start: float
-    length: float
-    pitch: float
-    level: float = 1.0
+from diffvs_jax.data.synthetic import sound, soundfont
+from diffvs_jax.data.synthetic.frame import Note, Studio
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +77,9 @@ def play_note(rng: np.random.Generator, timbre: Timbre, pitch: float, length: fl
 
 
 def play(rng: np.random.Generator, timbre: Timbre, notes: list[Note], studio: Studio, position=0.0) -> np.ndarray:
-    """All notes of an instrument, ``[samples, channels]``; equal notes are rendered once."""
+    """All notes of an instrument, ``[samples, channels]``; equal notes are rendered once, or a soundfont plays all."""
+    if studio.program is not None:
+        return soundfont.play(notes, studio, position)
     mix = studio.silence()
     cache: dict[tuple[float, int], np.ndarray] = {}
     for note in notes:
