@@ -1,6 +1,9 @@
 """Tracks to batches: seeded, sharded, resumable. Runs in grain's workers, away from the device."""
 
 import functools
+import multiprocessing
+import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,8 +91,20 @@ def training_batches(
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()
         options = grain.MultiprocessingOptions(config.num_workers, per_worker_buffer_size=max(config.prefetch, 1))
-        batches = batches.mp_prefetch(options)
+        batches = batches.mp_prefetch(options, worker_init_fn=_end_with_parent)
     return iter(batches)
+
+
+def _end_with_parent(*_: int) -> None:
+    """Ends a worker whose parent was killed; grain's would wait forever for somebody to take its batch."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @functools.lru_cache(maxsize=16)
