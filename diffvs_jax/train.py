@@ -57,7 +57,7 @@ def _test_tracks(config, workdir: Path) -> list[Track]:
     if config.demo.num_songs == 0:
         return []
     try:
-        return open_tracks(config, "test", workdir)
+        return open_tracks(config, "test", workdir, log=cli.say)
     except InputError as error:
         cli.say(f"{error}; the demo is the packaged excerpt alone")
         return []

@@ -21,13 +21,17 @@ from diffvs_jax import cli
 from diffvs_jax.data.datasets import open_split
 from diffvs_jax.data.peers import dataloader_batches, soundfile_batches
 from diffvs_jax.data.pipeline import training_batches
-from diffvs_jax.data.preparing import Form, prepare_track
+from diffvs_jax.data.preparing import Form, folder_names, prepare_track
+from diffvs_jax.data.source import open_tracks
 from diffvs_jax.data.synthetic import write_corpus
 from diffvs_jax.data.tracks import Track
+from diffvs_jax.errors import InputError
 from diffvs_jax.table import table
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file; audio and data are used.", lock_config=True)
-_WORKERS = flags.DEFINE_list("num_workers", ["0", "2"], "Numbers of worker processes; 0: threads of this one.")
+_WORKERS = flags.DEFINE_multi_integer(
+    "num_workers", [0, 2], "Worker processes, 0 for threads of this one; can be given several times.", lower_bound=0
+)
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "How long each is measured.")
 _SONGS = flags.DEFINE_integer("num_songs", 4, "Songs to read from.", lower_bound=1)
 _SONG_SECONDS = flags.DEFINE_float("song_seconds", 30.0, "Length of a procedural song.")
@@ -41,8 +45,7 @@ def main(arguments: list[str]) -> None:
     """Prints examples per second, per worker, and the ratio to the DataLoader."""
     cli.no_arguments(arguments)
     config = _CONFIG.value
-    config.data.strict = True
-    workers = [int(text) for text in _WORKERS.value]
+    workers = sorted(set(_WORKERS.value))
     with tempfile.TemporaryDirectory(prefix="diffvs-benchmark-") as folder:
         sources = _write_sources(config, Path(folder))
         rows = [row for name, tracks in sources.items() for row in _measure_source(config, name, tracks, workers)]
@@ -65,23 +68,37 @@ def _write_sources(config: ConfigDict, folder: Path) -> dict[str, list[Track]]:
     """The same songs as wav (16 bit), flac, ogg, and prepared."""
     audio = config.audio
     if config.data.root:
-        wav = open_split(config.data.root, "train")[: _SONGS.value]
-        cli.say(f"songs: the first {len(wav)} of {config.data.root}")
+        wav = _whole_songs(config)
+        cli.say(f"songs: {len(wav)} of {config.data.root}")
     else:
         with cli.progress("rendering songs", "song") as progress:
             form = (_SONG_SECONDS.value, audio.sample_rate, audio.num_channels)
             write_corpus(folder / "wav", "train", _SONGS.value, *form, config.data.synthetic.seed, 2, progress)
         wav = open_split(folder / "wav", "train")
         cli.say(f"songs: {len(wav)} procedural ones of {_SONG_SECONDS.value:g} s")
-    for track in wav:
+    form32 = Form(tuple(config.data.targets), audio.sample_rate, audio.num_channels, 32)
+    for track, name in zip(wav, folder_names(wav), strict=True):
         for stem in track.stems:
             samples, rate = track.load_stem(stem)
             for suffix in ("wav", "flac", "ogg"):
-                _encode(folder / suffix / "train" / track.name / f"{stem}.{suffix}", samples, rate)
-    form32 = Form(tuple(config.data.targets), audio.sample_rate, audio.num_channels, 32)
-    for track in wav:
-        prepare_track(track, folder / "prepared" / "train" / track.name, form32)
+                _encode(folder / suffix / "train" / name / f"{stem}.{suffix}", samples, rate)
+        prepare_track(track, folder / "prepared" / "train" / name, form32)
     return {name: open_split(folder / name, "train") for name in ("prepared", "wav", "flac", "ogg")}
+
+
+def _whole_songs(config: ConfigDict) -> list[Track]:
+    """Songs of the config's data sets that hold every row of an example, the first of them."""
+    rows = len(config.data.targets) + 1
+    form = Form(tuple(config.data.targets), config.audio.sample_rate, config.audio.num_channels, 32)
+    least = 2 * _chunk_samples(config) / config.audio.sample_rate
+    songs = [
+        track
+        for track in open_tracks(config, "train", "", log=cli.say)
+        if len(form.rows(track)) == rows and track.seconds >= least
+    ]
+    if not songs:
+        raise InputError(f"{config.data.root}: no song of {least:.0f} s or more holds the targets and something else")
+    return songs[: _SONGS.value]
 
 
 def _encode(path: Path, samples: np.ndarray, rate: int) -> None:

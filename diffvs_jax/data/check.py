@@ -61,11 +61,11 @@ def _check(dataset: Dataset, split: str) -> list[TrackReport]:
     with cli.progress(f"{dataset.root.name} {split}", "track") as progress:
         reports = check_split(dataset, split, form, _NUM_WORKERS.value or os.cpu_count() or 1, progress)
     verdicts = {
-        entry: (dataset.open(entry), next(finding.message for finding in report.findings if finding.bad))
+        entry: (dataset.open(entry), report.obstacle.message)
         for entry, report in zip(dataset.entries(split), reports, strict=True)
-        if report.bad and report.opens
+        if report.obstacle and report.opens
     }
-    if not save_verdicts(dataset.root, split, verdicts) and verdicts:
+    if not save_verdicts(dataset.root, dataset.entries(split), verdicts) and verdicts:
         cli.say(f"{dataset.root}: cannot be written, so training will not know of its bad tracks; remove them")
     return reports
 
@@ -109,7 +109,9 @@ def _conclude(reports: Sequence[TrackReport]) -> None:
         cli.say(f"all {len(reports)} tracks can be used, {hours:.2f} h")
         return
     tally = f"{len(bad)} of {len(reports)} tracks are bad"
-    cli.say(f"{tally}: training leaves them out")
+    left_out = sum(report.obstacle is not None for report in bad)
+    scored = f", {len(bad) - left_out} with a bad mixture cannot be scored" if left_out < len(bad) else ""
+    cli.say(f"{tally}: training leaves out {left_out}{scored}")
     if _STRICT.value:
         print(f"error: {tally} (--strict)", file=sys.stderr)
         sys.exit(1)

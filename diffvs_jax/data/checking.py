@@ -12,7 +12,7 @@ from diffvs_jax.data.datasets import Dataset
 from diffvs_jax.data.levels import AUDIBLE_PEAK, CLIPPED_RUN
 from diffvs_jax.data.listening import BLOCK_SECONDS, Source, listen
 from diffvs_jax.data.processes import run_jobs
-from diffvs_jax.data.tracks import SAME_LENGTH, CutOff, Track, UnequalLengths, read_header
+from diffvs_jax.data.tracks import SAME_LENGTH, CutOff, TooManyChannels, Track, UnequalLengths, read_header
 from diffvs_jax.errors import InputError
 
 BAD = ("unreadable", "truncated", "length", "nan", "channels")
@@ -34,10 +34,12 @@ class Finding:
     Attributes:
       kind: one of ``BAD`` or ``NOTES``.
       message: one line: the file, the value, the limit.
+      of_mixture: whether it is the mixture that is so, which scores are taken of and training never reads.
     """
 
     kind: str
     message: str
+    of_mixture: bool = False
 
     @property
     def bad(self) -> bool:
@@ -70,6 +72,11 @@ class TrackReport:
     def bad(self) -> bool:
         """Whether it must not be trained on or scored."""
         return any(finding.bad for finding in self.findings)
+
+    @property
+    def obstacle(self) -> Finding | None:
+        """Why training leaves the track out; None where it does not."""
+        return next((finding for finding in self.findings if finding.bad and not finding.of_mixture), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,15 +150,15 @@ def _open_mixture(track: Track) -> tuple[list[Finding], Source | None]:
     try:
         mixture = Source(_MIXTURE, track.mixture, read_header(track.mixture))
     except InputError as error:
-        return [_header_finding(error)], None
+        return [dataclasses.replace(_header_finding(error), of_mixture=True)], None
     if track.whole and abs(mixture.seconds - track.seconds) > SAME_LENGTH:
         lasts = f"lasts {mixture.seconds:.2f} s and the stems {track.seconds:.2f} s (limit {SAME_LENGTH} s)"
-        return [Finding("length", f"{track.mixture}: {lasts}; replace the file or remove it")], mixture
+        return [Finding("length", f"{track.mixture}: {lasts}; replace the file or remove it", True)], mixture
     return [], mixture
 
 
 def _header_finding(error: InputError) -> Finding:
-    kinds: dict[type, str] = {CutOff: "truncated", UnequalLengths: "length"}
+    kinds: dict[type, str] = {CutOff: "truncated", UnequalLengths: "length", TooManyChannels: "channels"}
     return Finding(kinds.get(type(error), "unreadable"), str(error))
 
 
@@ -164,28 +171,30 @@ def _form_findings(sources: Sequence[Source], form: Form) -> list[Finding]:
         found.append(Finding("rate", f"{names}: {rate} Hz, wanted {form.sample_rate} Hz; training resamples"))
     if form.num_channels == 1:  # anything can be mixed down
         return found
-    for channels in sorted({source.header.num_channels for source in sources} - {form.num_channels}):
-        names = _names([source for source in sources if source.header.num_channels == channels])
-        if channels == 1:
-            found.append(Finding("mono", f"{names}: 1 channel, wanted {form.num_channels}; training duplicates it"))
-        else:
-            told = f"{names}: {channels} channels, wanted {form.num_channels}; mix them down to 1 or 2"
-            found.append(Finding("channels", told))
+    mono = [source for source in sources if source.header.num_channels == 1]
+    if mono:
+        told = f"{_names(mono)}: 1 channel, wanted {form.num_channels}; training duplicates it"
+        found.append(Finding("mono", told))
     return found
 
 
 def _sample_findings(source: Source) -> list[Finding]:
     """What is wrong with a file that has been read."""
     found, levels, rate = [], source.levels, source.header.sample_rate
+    of_mixture = source.stem == _MIXTURE
     if (place := damaged_at(source.path)) is not None:
-        found.append(Finding("truncated", f"{source.path}: is damaged at {100 * place:.0f} % of the file; replace it"))
+        found.append(
+            Finding(
+                "truncated", f"{source.path}: is damaged at {100 * place:.0f} % of the file; replace it", of_mixture
+            )
+        )
     elif source.incomplete:
         at = f"within {BLOCK_SECONDS} s after" if source.breaks_off else "at"
         ends = f"breaks off {at} {levels.num_samples / rate:.2f} s, its header says {source.seconds:.2f} s"
-        found.append(Finding("truncated", f"{source.path}: {ends}; replace the file"))
+        found.append(Finding("truncated", f"{source.path}: {ends}; replace the file", of_mixture))
     if levels.num_bad:
         many = f"{levels.num_bad} samples are NaN or infinite, the first at {levels.first_bad / rate:.2f} s"
-        found.append(Finding("nan", f"{source.path}: {many}; repair the file or remove the track"))
+        found.append(Finding("nan", f"{source.path}: {many}; repair the file or remove the track", of_mixture))
     if levels.clipped_runs:
         share = 100 * levels.clipped_samples / (levels.num_samples * source.header.num_channels)
         runs = (

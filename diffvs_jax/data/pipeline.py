@@ -3,6 +3,7 @@
 import functools
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -96,7 +97,12 @@ def training_batches(
 
 
 def _end_with_parent(*_: int) -> None:
-    """Ends a worker whose parent was killed; grain's would wait forever for somebody to take its batch."""
+    """A worker lives as long as its parent, whatever ends that one.
+
+    Left alone, it would wait forever for somebody to take its batch, and a Ctrl-C, which the terminal
+    sends to every process, would fill the screen.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None, "a worker has a parent"
 

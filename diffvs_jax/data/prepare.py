@@ -4,6 +4,7 @@
 Run again, it writes only what is missing and what was made from files that have changed since.
 """
 
+import contextlib
 import os
 import shutil
 import time
@@ -13,9 +14,10 @@ from absl import flags
 from ml_collections import config_flags
 
 from diffvs_jax import cli
-from diffvs_jax.data.preparing import Form, folder_names, prepare_track
+from diffvs_jax.data.datasets.stem_folders import ORIGIN
+from diffvs_jax.data.preparing import Form, folder_names, is_prepared, prepare_track, remove_prepared
 from diffvs_jax.data.processes import run_jobs
-from diffvs_jax.data.source import open_tracks, splits
+from diffvs_jax.data.source import dataset_folders, open_tracks, splits
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 
@@ -34,6 +36,9 @@ def main(arguments: list[str]) -> None:
     output = cli.output_folder("output", _OUTPUT.value)
     if not config.data.root or "," in config.data.root:
         raise InputError(f"--config.data.root='{config.data.root}': name one data set folder to prepare")
+    root, target = dataset_folders(config.data.root)[0].resolve(), output.resolve()
+    if root == target or root in target.parents or target in root.parents:
+        raise InputError(f"--output={output}: lies in the data set {root} or around it; choose another folder")
     audio = config.audio
     form = Form(tuple(config.data.targets), audio.sample_rate, audio.num_channels, int(_BITS.value))
     jobs: list[tuple[Track, Path]] = []
@@ -45,7 +50,7 @@ def main(arguments: list[str]) -> None:
     written, problems = _prepare(jobs, form)
     for problem in problems:
         cli.say(f"left out: {problem}")
-    there = [(track, folder) for track, folder in jobs if folder.is_dir()]
+    there = [(track, folder) for track, folder in jobs if (folder / ORIGIN).is_file()]
     size = sum(path.stat().st_size for _, folder in there for path in folder.iterdir())
     hours = sum(track.seconds for track, _ in there) / 3600
     cli.say(
@@ -76,13 +81,14 @@ def _prepare_or_tell(track: Track, folder: Path, form: Form) -> bool | str:
     try:
         return prepare_track(track, folder, form)
     except InputError as error:
-        shutil.rmtree(folder, ignore_errors=True)  # what was made of the files before they broke
+        with contextlib.suppress(InputError):
+            remove_prepared(folder)  # what was made of the files before they broke
         return str(error)
 
 
 def _require_space(jobs: list[tuple[Track, Path]], form: Form, output: Path) -> None:
     """Raises ``InputError`` before the disk is full, rather than after hours."""
-    needed = sum(form.num_bytes(track) for track, folder in jobs if not folder.is_dir())
+    needed = sum(form.num_bytes(track) for track, folder in jobs if not is_prepared(track, folder, form))
     existing = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(existing).free
     if needed > free:

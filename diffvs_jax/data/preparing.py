@@ -6,6 +6,8 @@ what is no target lies there as one sum. In 32 bits it gives the same batches, b
 that ``data.match_bandwidth`` limits: preparing is what finds out where recordings end.
 """
 
+import errno
+import itertools
 import json
 import os
 import shutil
@@ -60,10 +62,29 @@ def folder_names(tracks: list[Track]) -> list[str]:
     """A folder name for every track: its own, made unique and fit for a file system."""
     names: list[str] = []
     for track in tracks:
-        plain = track.name.replace("/", " - ").lstrip(".") or "track"
-        same = sum(name == plain or name.startswith(f"{plain} (") for name in names)
-        names.append(f"{plain} ({same + 1})" if same else plain)
+        plain = name = " ".join(track.name.replace("/", " - ").split()).lstrip(".") or "track"
+        for number in itertools.count(2):
+            if name not in names:
+                break
+            name = f"{plain} ({number})"
+        names.append(name)
     return names
+
+
+def is_prepared(track: Track, folder: Path, form: Form) -> bool:
+    """Whether the folder holds the track's rows, made from these very files."""
+    return _read_origin(folder) == _origin(track, form)
+
+
+def remove_prepared(folder: Path) -> None:
+    """Removes a prepared track.
+
+    Raises:
+      InputError: it was not prepared, so what lies there is somebody's own.
+    """
+    if folder.exists() and not (folder / ORIGIN).is_file():
+        raise InputError(f"{folder}: is not a prepared track and is not touched; choose another --output")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare_track(track: Track, folder: Path, form: Form) -> bool:
@@ -81,10 +102,11 @@ def prepare_track(track: Track, folder: Path, form: Form) -> bool:
       Whether anything had to be written.
 
     Raises:
-      InputError: a file that cannot be read or holds NaN, or a track too long for a wav file.
+      InputError: a file that cannot be read or holds NaN, a track too long for a wav file, or a folder
+        in the way.
+      OSError: a folder that cannot be written, or a full disk.
     """
-    origin = _origin(track, form)
-    if _read_origin(folder) == origin:
+    if is_prepared(track, folder, form):
         return False
     unfinished = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -96,8 +118,10 @@ def prepare_track(track: Track, folder: Path, form: Form) -> bool:
             _write_row(track, stems, path, form)
             known = min(track.bandwidths[stem] for stem in stems)
             bandwidths[name] = min(known, _measure_bandwidth(path))
-        (unfinished / ORIGIN).write_text(json.dumps({**origin, "bandwidths": bandwidths}, indent=2) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
+        (unfinished / ORIGIN).write_text(
+            json.dumps({**_origin(track, form), "bandwidths": bandwidths}, indent=2) + "\n"
+        )
+        remove_prepared(folder)
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -134,9 +158,12 @@ def _write_row(track: Track, stems: list[str], path: Path, form: Form) -> None:
     subtype = "PCM_16" if form.bits == 16 and loudest < 1 - 2**-15 else "FLOAT"
     if blocks.num_samples * form.num_channels * (4 if subtype == "FLOAT" else 2) > _LARGEST_WAV:
         raise InputError(f"track '{track.name}': {track.seconds / 3600:.1f} hours do not fit in a wav file; cut it")
-    with soundfile.SoundFile(str(path), "w", form.sample_rate, form.num_channels, subtype, format="WAV") as file:
-        for block in blocks:
-            file.write(block)
+    try:
+        with soundfile.SoundFile(str(path), "w", form.sample_rate, form.num_channels, subtype, format="WAV") as file:
+            for block in blocks:
+                file.write(block)
+    except soundfile.LibsndfileError as error:
+        raise OSError(errno.EIO, f"cannot be written ({error.error_string}); is the disk full?", str(path)) from error
     with open(path, "rb") as written:
         os.fsync(written.fileno())  # renamed, it must be whole even after a power cut
 

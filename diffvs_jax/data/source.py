@@ -36,11 +36,11 @@ def open_tracks(
     data = config.data
     check_targets(data.targets)
     roots = _roots(data.root) or [str(_render(config, split, workdir, progress))]
-    if data.weights and len(data.weights) != len(roots):
-        raise InputError(f"data.weights has {len(data.weights)} numbers for {len(roots)} folders in data.root")
-    if not all(weight > 0 for weight in data.weights):
-        raise InputError(f"data.weights is {data.weights}; give numbers above zero")
+    _check_weights(data.weights, len(roots))
     datasets = [(root, open_root(root, data.valid_tracks)) for root in roots]
+    held_out = sum(len(dataset.entries("valid")) for _, dataset in datasets if "valid" in dataset.splits())
+    if log and held_out < len(data.valid_tracks):
+        log(f"data.valid_tracks names {len(data.valid_tracks)} tracks, of which {held_out} are there")
     if split != "train":  # MUSDB18 has a test set, MoisesDB has none: what there is, is enough
         datasets = [(root, dataset) for root, dataset in datasets if split in dataset.splits()]
         if not datasets:
@@ -56,6 +56,14 @@ def open_tracks(
         if not listing.tracks:
             raise InputError(f"{root}: none of its tracks can be used; {listing.problems[0]}")
     return _weighted([listing.tracks for listing in listings], data.weights if split == "train" else ())
+
+
+def _check_weights(weights: Any, num_roots: int) -> None:
+    numbers = isinstance(weights, tuple | list) and all(isinstance(weight, int | float) for weight in weights)
+    if not numbers or not all(0 < weight < float("inf") for weight in weights):
+        raise InputError(f"data.weights is {weights!r}; give numbers above zero, such as (2,1)")
+    if weights and len(weights) != num_roots:
+        raise InputError(f"data.weights has {len(weights)} numbers for {num_roots} folders in data.root")
 
 
 def splits(config: Any) -> list[str]:

@@ -24,6 +24,10 @@ class CutOff(InputError):
     """A file that ends before it should."""
 
 
+class TooManyChannels(InputError):
+    """A file of more channels than a model sees."""
+
+
 class UnequalLengths(InputError):
     """Stems of one song that are not equally long."""
 
@@ -93,9 +97,9 @@ class Track:
         return out
 
     def fingerprint(self) -> list[list]:
-        """By what the track's files are known again: path, size in bytes and time of change in ns, for each."""
+        """By what the track's files are known again, wherever they lie: name, size in bytes, time of change in ns."""
         stats = [(path, path.stat()) for paths in self.stems.values() for path in paths]
-        return [[str(path.absolute()), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+        return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
     def load_stem(self, stem: str) -> tuple[np.ndarray, int]:
         """A whole stem as its files have it, float32 ``[samples, channels]``, and its rate in Hz.
@@ -120,6 +124,8 @@ def read_header(path: Path) -> files.AudioInfo:
     header = files.info(path)
     if header.num_samples == 0:
         raise InputError(f"{path}: holds no samples; replace the file or remove the track")
+    if header.num_channels > 2:
+        raise TooManyChannels(f"{path}: has {header.num_channels} channels; mix it down to 1 or 2")
     if missing := missing_samples(path):
         seconds = missing / header.sample_rate
         raise CutOff(f"{path}: ends {seconds:.2f} s before its header says; replace the file")

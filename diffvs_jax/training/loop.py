@@ -1,5 +1,6 @@
 """The training loop: restore or start, step, log, save."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,7 +41,11 @@ def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log =
     batches = process_batches(config, tracks)
     log(f"parameters: {sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6:.2f} M")
 
-    with RunCheckpoints(workdir, config) as checkpoints, MetricsWriter(workdir) as writer:
+    with (
+        contextlib.closing(batches),
+        RunCheckpoints(workdir, config) as checkpoints,
+        MetricsWriter(workdir) as writer,
+    ):
         if checkpoints.latest_step() is None:
             stats = find_band_stats(config, workdir, tracks, log)
             state = jax.jit(lambda: init_state(config), out_shardings=shardings)()

@@ -51,7 +51,7 @@ def test_findings_are_printed_and_written(command, damaged, tmp_path):
         assert any(line.startswith(start) for line in lines), start
     assert "  findings: unreadable 1, nan 1" in lines
     assert "  mixture less stems: median 200.0 dB, worst 200.0 dB (mixed)" in lines
-    assert lines[-1] == "2 of 5 tracks are bad: training leaves them out"
+    assert lines[-1] == "2 of 5 tracks are bad: training leaves out 2"
     report = json.loads((tmp_path / "new" / "report.json").read_text())
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.json"]
     assert [track["bad"] for track in report["tracks"]] == [False, False, True, True, False]

@@ -43,6 +43,11 @@ def test_bad_tracks_are_named_and_left_out_or_fatal(command, musdb_folder, tmp_p
     assert_refused(prepare(command, root, tmp_path / "strict", *flags), "1 tracks cannot be used (data.strict)")
 
 
+def test_the_data_set_itself_is_no_output(command, musdb_folder):
+    for output in (musdb_folder, musdb_folder / "prepared", musdb_folder.parent):
+        assert_refused(prepare(command, musdb_folder, output), "lies in the data set")
+
+
 @pytest.mark.parametrize("root", ["", "one,two"])
 def test_one_data_set_is_prepared_at_a_time(command, tmp_path, root):
     assert_refused(prepare(command, root, tmp_path / "out"), "name one data set folder to prepare")

@@ -241,7 +241,7 @@ def test_channels_that_cannot_be_mixed_are_bad(tmp_path, song):
     report = check_one(tmp_path)
     finding = the_finding(report)
     assert (finding.kind, finding.bad) == ("channels", True)
-    assert "vocals.wav: 3 channels, wanted 2" in finding.message
+    assert "vocals.wav: has 3 channels; mix it down to 1 or 2" in finding.message
     with pytest.raises(InputError, match="3 channels"):  # what training does with it
         segments.load_segment(song / "vocals.wav", 0, 10, RATE, 2)
 

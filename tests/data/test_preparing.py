@@ -1,5 +1,6 @@
 """Prepared data sets: the same batches bit for bit, made once, and made anew where a source changed."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -148,7 +149,27 @@ def test_a_track_that_need_not_be_whole_stays_so(tmp_path):
 
 def test_folder_names_are_unique(musdb_folder):
     (track, *_) = open_split(musdb_folder, "train")
-    assert folder_names([track, track, track]) == ["song 0", "song 0 (2)", "song 0 (3)"]
+    named = [dataclasses.replace(track, name=name) for name in ("X (2)", "X", "X", "X/Y", "..", "a\nb", "X (Live)")]
+    assert folder_names(named) == ["X (2)", "X", "X (3)", "X - Y", "track", "a b", "X (Live)"]
+
+
+def test_what_is_not_ours_is_never_removed(root, tmp_path):
+    own = write_song(tmp_path / "out" / "train" / "song 1", 9)
+    before = sorted(path.name for path in own.iterdir())
+    with pytest.raises(InputError, match=r"song 1: is not a prepared track and is not touched"):
+        prepare(root, tmp_path / "out")
+    assert sorted(path.name for path in own.iterdir()) == before
+    assert not list((tmp_path / "out" / "train").glob(".*"))
+
+
+def test_a_disk_that_cannot_be_written_is_an_os_error(root, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    with pytest.raises(OSError, match=r"cannot be written \(System error\.\); is the disk full"):
+        prepare(root, tmp_path / "out")
+    assert not list((tmp_path / "out" / "train").iterdir())
 
 
 def test_a_song_too_long_for_a_wav_file_is_refused(root, tmp_path, monkeypatch):
@@ -160,6 +181,6 @@ def test_a_song_too_long_for_a_wav_file_is_refused(root, tmp_path, monkeypatch):
 
 def test_origins_tell_what_was_made_of_what(root, tmp_path):
     prepare(root, tmp_path / "out")
-    origin = json.loads((tmp_path / "out" / "train" / "song 0" / "origin.json").read_text())
+    origin = json.loads((tmp_path / "out" / "train" / "song 0" / ".prepared.json").read_text())
     assert origin["form"] == [["vocals"], RATE, 2, 32]
     assert [os.path.basename(path) for path, *_ in origin["sources"]] == ["drums.wav", "other.wav", "vocals.wav"]

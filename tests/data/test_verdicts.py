@@ -14,12 +14,13 @@ from tests.helpers import RATE
 
 @pytest.fixture
 def dataset(musdb_folder, tmp_path):
-    return open_dataset(shutil.copytree(musdb_folder, tmp_path / "root"))
+    return open_dataset(shutil.copytree(musdb_folder, tmp_path / "root", ignore=shutil.ignore_patterns(".*")))
 
 
 def condemn(dataset, *names):
     entries = [entry for entry in dataset.entries("train") if entry.name in names]
-    return save_verdicts(dataset.root, "train", {entry: (dataset.open(entry), f"{entry}: bad") for entry in entries})
+    verdicts = {entry: (dataset.open(entry), f"{entry}: bad") for entry in entries}
+    return save_verdicts(dataset.root, dataset.entries("train"), verdicts)
 
 
 def names(listing):
@@ -46,15 +47,25 @@ def test_the_next_check_decides_anew(dataset):
     assert names(list_tracks(dataset, "train")) == ["song 0", "song 1"]
 
 
+def test_verdicts_go_with_the_data(dataset, tmp_path):
+    condemn(dataset, "song 1")
+    (tmp_path / "link").symlink_to(dataset.root)
+    assert names(list_tracks(open_dataset(tmp_path / "link"), "train")) == ["song 0", "song 2"]
+    moved = open_dataset(dataset.root.rename(tmp_path / "moved"), valid_tracks=["song 1"])
+    assert names(list_tracks(moved, "train")) == ["song 0", "song 2"]
+    assert list_tracks(moved, "valid").tracks == []
+
+
 def test_a_folder_that_cannot_be_written_is_no_error(dataset):
     (dataset.root / ".diffvs_jax").write_text("in the way")
     assert not condemn(dataset, "song 1")
     assert len(list_tracks(dataset, "train").tracks) == 3
 
 
-def test_a_verdict_that_cannot_be_read_is_none(dataset):
+@pytest.mark.parametrize("content", ["{", "[]", '{"train": []}', '{"train/song 1": {}}', '{"train/song 1": 3}'])
+def test_a_verdict_that_cannot_be_read_is_none(dataset, content):
     condemn(dataset, "song 1")
     (file,) = (dataset.root / ".diffvs_jax").iterdir()
-    file.write_text("{")
+    file.write_text(content)
     assert len(list_tracks(dataset, "train").tracks) == 3
     assert os.listdir(dataset.root / ".diffvs_jax") == ["check.json"]

@@ -118,7 +118,7 @@ def list_tracks(dataset: Dataset, split: str, names: Mapping[str, str] | None = 
             f"{dataset.root}: split '{split}' holds no tracks; expected {dataset.layout} (.stem.mp4 files are not read)"
         )
     listing = Listing([], [])
-    verdicts = load_verdicts(dataset.root, split)
+    verdicts = load_verdicts(dataset.root)
     for entry in entries:
         try:
             track = dataset.open(entry, names)

@@ -51,7 +51,7 @@ class Musdb:
 
     def splits(self) -> list[str]:
         """Names of the splits there are."""
-        names = [folder.name for folder in folders(self.root)]
+        names = [folder.name for folder in folders(self.root) if folders(folder)]
         return names if "valid" in names or not self._held_out() else [*names, "valid"]
 
     def entries(self, split: str) -> list[Path]:

@@ -10,7 +10,7 @@ from diffvs_jax.data.tracks import Track, audio_files, folders, make_track, rena
 from diffvs_jax.errors import InputError
 
 _MIXTURE = "mixture"
-ORIGIN = "origin.json"
+ORIGIN = ".prepared.json"
 """What ``data.prepare`` writes beside a track's stems: where they are from, and their bandwidths."""
 
 

@@ -61,7 +61,7 @@ def test_named_tracks_are_for_validation(root):
 
 
 def test_what_preparation_noted_is_known(root):
-    (root / "a" / "origin.json").write_text(json.dumps({"bandwidths": {"808": 1500.0}, "whole": False}))
+    (root / "a" / ".prepared.json").write_text(json.dumps({"bandwidths": {"808": 1500.0}, "whole": False}))
     write(root / "a" / "808.wav", level(0.1, 9999))  # of another length
     (track, *_) = list_tracks(open_dataset(root), "train").tracks
     assert (track.bandwidths, track.whole) == ({"808": 1500.0, "lead vox": 4000.0}, False)
@@ -69,8 +69,8 @@ def test_what_preparation_noted_is_known(root):
 
 @pytest.mark.parametrize("content", BROKEN)
 def test_a_broken_note_is_a_problem_in_one_line(root, content):
-    (root / "b" / "origin.json").write_text(content)
+    (root / "b" / ".prepared.json").write_text(content)
     listing = list_tracks(open_dataset(root), "train")
     assert [track.name for track in listing.tracks] == ["a", "c"]
     (problem,) = listing.problems
-    assert "b/origin.json: cannot be read" in problem and "\n" not in problem
+    assert "b/.prepared.json: cannot be read" in problem and "\n" not in problem
