@@ -37,10 +37,10 @@ _PLAYERS = (
     leads.talk_box,
     _ambience,
 )
-_CHANCES = np.array([0.3, 0.3, 0.3, 0.25, 0.3, 0.15, 0.35, 0.25, 0.2, 0.2])
+_CHANCES = np.array([0.3, 0.3, 0.3, 0.25, 0.3, 0.15, 0.3, 0.25, 0.15, 0.15])
 _NUM_CHORDS = 6
-# Records carve the room for the voice out of the instruments' low middle and keep their top.
-_GAINS_DB = np.array([0.0, 0, -1, -3, -3, -0.5, 1, 1.5, 1.5, 1])
+# Bodies, hands and amplifiers make instruments warmer than their partials; records leave the voice its middle.
+_GAINS_DB = np.array([1.0, 4, 5, -1, -2, -2, -2, -2, 0, 0])
 
 
 def render_other(rng: np.random.Generator, frame: Frame, studio: Studio, kicks: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def render_other(rng: np.random.Generator, frame: Frame, studio: Studio, kicks: 
         if not plays.any():
             continue
         gains = sound.random_equaliser(rng, 3.0) + _GAINS_DB
-        low = rng.uniform(30, 200)
+        low = rng.uniform(25, 120)
         part = sound.process(_PLAYERS[player](part_rng, frame, studio), studio.sample_rate, gains, low=low)
         if rng.random() < 0.12:
             part = arrangement.sweep(part_rng, frame, studio, part)
