@@ -55,6 +55,15 @@ def test_a_cluster_is_its_consonants_one_after_another():
     assert np.diff(closed).max() > 2, "t closes between the two noises"
 
 
+def test_hiss_beyond_the_recorded_band_is_softened_not_lost():
+    words = [Syllable(0.5, 1.5, 50.0, (0, 0), "s", "", 1.0, False)]
+    tracks = voice.make_tracks(np.random.default_rng(0), steady_singer(), words, 2.0)
+    hiss, at = np.array([int(0.5 * sound.CONTROL_RATE) - 4]), np.linspace(20, 4000, 400)
+    narrow, wide = (voice._friction_band(tracks, hiss, at * rate / RATE, rate).max() for rate in (RATE, 44_100))
+    per_hertz = np.sqrt(44_100 / RATE)
+    assert 0.2 < narrow / wide * per_hertz < 0.7
+
+
 def test_clusters_fit_into_their_syllable():
     lengths = voice._spread("str", 1.5, 0.1)
     np.testing.assert_allclose(sum(lengths), 0.1)

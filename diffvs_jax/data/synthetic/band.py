@@ -39,10 +39,10 @@ _PLAYERS = (
     leads.talk_box,
     _ambience,
 )
-_CHANCES = np.array([0.3, 0.3, 0.3, 0.25, 0.3, 0.15, 0.35, 0.25, 0.2, 0.2])
+_CHANCES = np.array([0.3, 0.3, 0.3, 0.25, 0.3, 0.15, 0.3, 0.25, 0.15, 0.15])
 _NUM_CHORDS = 6
-# Records carve the room for the voice out of the instruments' low middle and keep their top.
-_GAINS_DB = np.array([0.0, 0, -1, -3, -3, -0.5, 1, 1.5, 1.5, 1])
+# Bodies, hands and amplifiers make instruments warmer than their partials; records leave the voice its middle.
+_GAINS_DB = np.array([1.0, 4, 5, -1, -2, -2, -2, -2, 0, 0])
 
 
 def render_other(
@@ -66,7 +66,7 @@ def render_other(
         if not plays.any():
             continue
         gains = sound.random_equaliser(rng, 3.0) + _GAINS_DB
-        low = rng.uniform(30, 200)
+        low = rng.uniform(25, 120)
         play = _PLAYERS[player]
         part = play(part_rng, frame, studios.get(play.__name__, studio))
         part = sound.process(part, studio.sample_rate, gains, low=low)

@@ -28,6 +28,11 @@ def _chord_notes(rng: np.random.Generator, frame: Frame, low: float, rhythm, str
     for bar, chord in enumerate(zip(frame.degrees, frame.lifts, strict=True)):
         if chord not in voicings:
             voicings[chord] = _voicing(rng, frame, bar, low)
+    if rng.random() < 0.4:
+        # A left hand, or the low strings: the root an octave below.
+        for degree, lift in voicings:
+            root = (frame.pitch(degree) + lift) % 12
+            voicings[degree, lift] = [root + 12 * int(np.ceil((low - 12 - root) / 12)), *voicings[degree, lift]]
     # The same pattern in every bar, some of its hits left out.
     rhythm = [each for each in rhythm if rng.random() < 0.85] or rhythm
     for bar, chord in enumerate(zip(frame.degrees, frame.lifts, strict=True)):

@@ -94,9 +94,9 @@ def treat_voice(
             lambda: chop(rng, audio, frame, studio),
             lambda: swell(rng, audio, studio),
         )[rng.integers(4)]()
-    gains, low = sound.random_equaliser(rng, 2.0), rng.uniform(60, 140)
+    gains, low = sound.random_equaliser(rng, 2.0), rng.uniform(40, 110)
     responses = []
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         step = frame.beat * rng.choice([0.5, 0.75, 1.0])
         level, feedback = 10 ** (rng.uniform(-20, -8) / 20), rng.uniform(0.2, 0.6)
         responses.append(sound.echoes(studio.sample_rate, studio.num_channels, step, level, feedback))

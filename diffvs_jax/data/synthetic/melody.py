@@ -45,7 +45,10 @@ def write_melody(
             phrase = write_phrase(rng, frame, singer, now, now + rng.uniform(1.2, longest))
         syllables += phrase
         rest = (phrase[-1].end - now) * (1 / activity - 1) * rng.uniform(0.4, 1.6)
-        now = phrase[-1].end + max(min(rest, 5.0), 0.15)
+        if rng.random() < 0.25:
+            # Here the band answers, or plays on its own.
+            rest += frame.bar * float(rng.choice([0.5, 1, 2]))
+        now = phrase[-1].end + max(min(rest, 6.0), 0.15)
         # Singers enter on a half beat.
         now = frame.start + float(np.ceil((now - frame.start) / (frame.beat / 2))) * frame.beat / 2
     return [each for each in syllables if each.end > 0 and each.start < frame.seconds]

@@ -55,24 +55,24 @@ class Singer:
 def draw_singer(rng: np.random.Generator) -> Singer:
     """A random singer: man, woman or child; sometimes rapping, with a corrected pitch, or breathy and close."""
     kind = rng.random()
-    spoken = rng.random() < 0.15
+    spoken = rng.random() < 0.12
     tuned = not spoken and rng.random() < 0.3
-    close = rng.random() < 0.2
+    close = rng.random() < 0.15
     if kind < 0.52:
         center, scale = rng.uniform(43, 58), rng.uniform(0.86, 1.08)
     elif kind < 0.95:
         center, scale = rng.uniform(55, 69), rng.uniform(1.04, 1.25)
     else:
         center, scale = rng.uniform(62, 74), rng.uniform(1.2, 1.4)
-    breath = float(np.exp(rng.uniform(np.log(0.03), np.log(0.4))))
+    breath = float(np.exp(rng.uniform(np.log(0.02), np.log(0.3))))
     return Singer(
         center=center - (5 if spoken else 0),
         formant_scale=scale,
         breath=rng.uniform(0.3, 0.8) if close else breath,
-        tilt_corner=rng.uniform(130, 550),
-        tilt_order=rng.uniform(1.2, 1.9) if close else rng.uniform(0.8, 1.6),
+        tilt_corner=rng.uniform(180, 700),
+        tilt_order=rng.uniform(1.2, 1.9) if close else rng.uniform(0.8, 1.5),
         resonance=rng.uniform(0.6, 1.2),
-        presence=rng.uniform(0.4, 1.5),
+        presence=rng.uniform(0.3, 1.0),
         vibrato_rate=rng.uniform(4.6, 6.6),
         vibrato_depth=0.03 if tuned else float(rng.choice([0.05, 0.15, 0.3, 0.5, 0.8])),
         glide=rng.choice([0.002, 0.006, 0.012]) if tuned else rng.uniform(0.015, 0.07),
@@ -82,7 +82,7 @@ def draw_singer(rng: np.random.Generator) -> Singer:
         rasp=rng.uniform(0.1, 0.5) if rng.random() < 0.2 else 0.0,
         dynamics=rng.uniform(0.8, 3.5),
         spoken=spoken,
-        warmth=rng.uniform(0.0, 2.5),
+        warmth=rng.uniform(0.5, 3.5),
         runs=float(rng.choice([0.0, 0.15, 0.5], p=[0.5, 0.3, 0.2])),
-        whispers=bool(rng.random() < 0.03),
+        whispers=bool(rng.random() < 0.01),
     )

@@ -96,7 +96,7 @@ def _draw_form(rng: np.random.Generator) -> list[Section]:
     """The section of each bar of a whole song."""
     form: list[Section] = []
     kinds: dict[str, Section] = {}
-    usual = int(rng.choice([4, 8, 8]))
+    usual = int(rng.choice([4, 4, 8]))
     for name in _FORMS[rng.integers(len(_FORMS))].split():
         if name not in kinds:
             energy, sung, backed = _KINDS[name]

@@ -17,8 +17,8 @@ def render_vocals(rng: np.random.Generator, frame: Frame, studio: Studio) -> np.
     sings = np.array([section.sung for section in frame.sections])
     if not sings.any():
         sings[:] = True
-    words = melody.write_melody(rng, frame, singer, sings, rng.uniform(0.4, 0.75))
-    guest = draw_singer(guest_rng) if guest_rng.random() < 0.25 else None
+    words = melody.write_melody(rng, frame, singer, sings, rng.uniform(0.3, 0.6))
+    guest = draw_singer(guest_rng) if guest_rng.random() < 0.2 else None
     turns = guest_rng.random() < 0.6
     mine = words
     if guest and turns:
@@ -29,11 +29,11 @@ def render_vocals(rng: np.random.Generator, frame: Frame, studio: Studio) -> np.
         lead += _sing(guest_rng, frame, studio, guest, _into_range(frame, theirs, singer, guest), 0.0, 0.0)
     elif guest:
         lead += _ad_libs(guest_rng, frame, studio, guest, words)
-    mix = effects.treat_voice(treat_rng, frame, studio, lead, bold=0.12, wet=(-26, -7))
+    mix = effects.treat_voice(treat_rng, frame, studio, lead, bold=0.05, wet=(-32, -11))
     backing = _backing(back_rng, frame, studio, singer, words)
     if backing is not None:
-        mix += effects.treat_voice(treat_rng, frame, studio, backing, bold=0.1, wet=(-18, -2))
-    if chop_rng.random() < 0.3:
+        mix += effects.treat_voice(treat_rng, frame, studio, backing, bold=0.1, wet=(-24, -6))
+    if chop_rng.random() < 0.1:
         samples = _samples(chop_rng, frame, studio, dry, words)
         mix += effects.treat_voice(chop_rng, frame, studio, samples, bold=0.2, wet=(-20, -6))
     return mix
@@ -54,7 +54,7 @@ def _sing_lead(
     """The lead voice, ``[samples]``; in some songs a vocoder turns it into the song's chords."""
     tracks = voice.make_tracks(rng, singer, words, frame.seconds)
     others: list[np.ndarray] = []
-    if rng.random() < 0.07:
+    if rng.random() < 0.02:
         times = np.arange(len(tracks.pitch)) / sound.CONTROL_RATE
         bars = frame.bar_at(times)
         low = float(rng.uniform(45, 58))
@@ -114,7 +114,7 @@ def _backing(
     if rng.random() < 0.25:
         spread, decibels = rng.uniform(0.3, 1.0), rng.uniform(-8, -3)
         copy = dataclasses.replace(singer, jitter=singer.jitter + 0.04)
-        if rng.random() < 0.25:
+        if rng.random() < 0.15:
             copy = dataclasses.replace(singer, whispers=True)
         for side in (-1, 1):
             double = melody.transpose(rng, frame, words, 0, 0.015)
@@ -129,9 +129,13 @@ def _backing(
         if part:
             mix += _sing(rng, frame, studio, copy, part, rng.uniform(-9, -3), rng.uniform(-0.7, 0.7))
             singing = True
-    if backed.any() and rng.random() < 0.45:
-        mix += _choir(rng, frame, studio, backed)
-        singing = True
+    if rng.random() < 0.3:
+        # Most choirs answer or carry a lead voice; few sing where it rests.
+        sung = np.array([section.sung for section in frame.sections])
+        where = backed if rng.random() < 0.25 else backed & sung
+        if where.any():
+            mix += _choir(rng, frame, studio, where)
+            singing = True
     return mix if singing else None
 
 

@@ -211,7 +211,7 @@ def _filter(singer: Singer, tracks: Tracks, pulses, breath, friction, sample_rat
 def _glottis(singer: Singer, f: np.ndarray) -> np.ndarray:
     """Magnitude ``[bins]`` of pulses and lips; above some 5 kHz a voice has breath rather than harmonics."""
     tilt = (1 + (f / singer.tilt_corner) ** 2) ** (-singer.tilt_order / 2)
-    tilt = tilt * (1 + singer.warmth / (1 + (f / 280) ** 4))
+    tilt = tilt * (1 + singer.warmth / (1 + (f / 220) ** 4))
     return (tilt / (1 + (f / 5000) ** 2) * sound.band(f, 60, 1e9)).astype(np.float32)
 
 
@@ -226,7 +226,7 @@ def _tract(singer: Singer, tracks: Tracks, at: np.ndarray, f: np.ndarray) -> np.
     formants = tracks.formants[at].astype(np.float32)
     # Singers open the jaw so that the first formant does not fall below the note.
     formants[:, 0] = np.maximum(formants[:, 0], sound.midi_to_hz(tracks.pitch[at]) * 0.95)
-    peaks = np.array([9, 7, 5, 4, 3.5]) ** singer.resonance * np.array([1, 1, *[singer.presence] * 3])
+    peaks = np.array([9, 8, 5, 4, 3.5]) ** singer.resonance * np.array([1, 1, *[singer.presence] * 3])
     response = filters.resonances(formants, peaks, (80, 100, 140, 200, 260), f)
     if not np.any(tracks.muffled[at]):
         return response
@@ -236,8 +236,10 @@ def _tract(singer: Singer, tracks: Tracks, at: np.ndarray, f: np.ndarray) -> np.
 
 def _friction_band(tracks: Tracks, at: np.ndarray, f: np.ndarray, sample_rate: int) -> np.ndarray:
     """Magnitude ``[frames, bins]`` of the consonants' noise."""
-    # A tract's noise beyond the recorded band is moved into it, as otherwise s would be silent at 8 kHz.
-    center = np.minimum(tracks.noise_center[at], 0.42 * sample_rate)
+    # A tract's noise beyond the recorded band is moved into it, as otherwise s would be silent at 8 kHz;
+    # the farther, the softer, as little of it would be heard there.
+    wanted = tracks.noise_center[at]
+    center = np.minimum(wanted, 0.42 * sample_rate)
     octaves = np.log2(np.maximum(f, 20.0)) - np.log2(center)[:, None]
-    level = _FRICTION_LEVEL * np.sqrt(sample_rate / 16_000)
+    level = (center / wanted)[:, None] * (_FRICTION_LEVEL * np.sqrt(sample_rate / 16_000))
     return (level * np.exp(-0.5 * (octaves / tracks.noise_octaves[at][:, None]) ** 2)).astype(np.float32)
