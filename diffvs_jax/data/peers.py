@@ -60,4 +60,8 @@ def dataloader_batches(
     import torch.utils.data
 
     mixes: Any = SoundfileMixes(tracks, targets, chunk_samples)
-    return iter(torch.utils.data.DataLoader(mixes, batch_size, num_workers=num_workers))
+    # Spawned as ours are: a fork of this process, which has threads, may hang.
+    context = "spawn" if num_workers else None
+    return iter(
+        torch.utils.data.DataLoader(mixes, batch_size, num_workers=num_workers, multiprocessing_context=context)
+    )
