@@ -30,7 +30,11 @@ def shift(stems: np.ndarray, semitones: float, tempo: float, sample_rate: int) -
         return shifted
     if tempo != ratio:
         n_fft = 2 ** int(np.log2(min(_WINDOW_SECONDS * sample_rate, num_samples)))
-        rows = librosa.effects.time_stretch(rows, rate=tempo / ratio, n_fft=n_fft)
+        # Not effects.time_stretch: librosa 1.0's warns of an argument that it passes to itself. Its compiled
+        # casts raise the flag of an invalid value now and then, where every value is finite.
+        with np.errstate(invalid="ignore"):
+            stretched = librosa.phase_vocoder(librosa.stft(rows, n_fft=n_fft), rate=tempo / ratio)
+        rows = librosa.istft(stretched, n_fft=n_fft, length=round(num_samples * ratio / tempo))
     columns = rows.reshape(-1, rows.shape[-1]).T
     if semitones:
         columns = soxr.resample(np.ascontiguousarray(columns), sample_rate * ratio, sample_rate)
