@@ -60,6 +60,7 @@ def test_four_stems_of_procedural_songs(config, tmp_path):
 @pytest.mark.skipif(not SONGS, reason="set DIFFVS_SONGS_DIR to real songs with four stems in MUSDB18's layout")
 def test_four_stems_of_real_songs(config, tmp_path):
     config.data.root = SONGS
+    config.data.stats_batches = 100  # in some of these songs the bass plays for seconds only
     stats, clip, estimates, row = train_separate_score(config, tmp_path, seconds=20.0)
     check(config, stats, clip, estimates, row)
     heard = [name for name in STEMS if np.any(clip.truth[name])]
