@@ -11,6 +11,8 @@ def get_config() -> ConfigDict:
     c = ConfigDict()
     c.name = "base"  # the default workdir is runs/NAME
     c.seed = 0
+    c.init_from = ""  # a run, a step or an export whose weights to begin with; a workdir with a checkpoint goes first
+    c.init_optimizer = False  # begin with that run's optimiser state and averages, too
     c.compilation_cache = True  # keep compiled programs in ~/.cache/diffvs_jax, for the next run
 
     c.audio = ConfigDict()
@@ -122,6 +124,8 @@ def get_config() -> ConfigDict:
 
     c.train = ConfigDict()
     c.train.batch_size = 16  # chunks per step, over all devices. C
+    c.train.accumulate_steps = 1  # parts of a batch whose gradients are computed in turn, for less memory. C
+    c.train.mesh = (-1, 1)  # devices along (data, fsdp): fsdp of them share one copy of the state; -1: all the others
     c.train.num_steps = 500_000
     c.train.max_minutes = 0.0  # stop (and save) after this long even so; 0: never
     c.train.learning_rate = 2e-4  # AdamW. C
@@ -133,10 +137,12 @@ def get_config() -> ConfigDict:
     c.train.clip_norm = 1.0  # C
     c.train.ema_rates = (0.9999, 0.999)  # per step; the first separates. L
     c.train.ema_rampup = 0.05  # an EMA's half-life is at most this share of the steps so far. L
-    c.train.fsdp = 1  # devices that share one copy of parameters and optimiser state
+    c.train.max_skipped_steps = 0  # steps without a finite loss and gradient to pass over before stopping
     c.train.log_every_steps = 100
+    c.train.validate_every_steps = 5000
     c.train.checkpoint_every_steps = 2000
-    c.train.keep_checkpoints = 2
+    c.train.checkpoint_every_minutes = 10.0  # since the last one; 0: by steps alone
+    c.train.keep_checkpoints = 2  # the newest; the best in validation is kept beside them
 
     c.demo = ConfigDict()  # at the end of training: a few test songs and the packaged excerpt, scored and drawn
     c.demo.num_songs = 8  # test songs to score; 0: no demo

@@ -47,8 +47,8 @@ def main(arguments: list[str]) -> None:
         tracks = open_tracks(config, "train", workdir, progress, cli.say)
     test_tracks = _test_tracks(config, workdir)
     cli.say(f"training songs: {len(tracks)}, {sum(track.seconds for track in tracks) / 3600:.2f} hours")
-    train(config, workdir, tracks, cli.say)
-    if config.demo.num_songs > 0:
+    result = train(config, workdir, tracks, cli.say)
+    if config.demo.num_songs > 0 and not result.interrupted:
         _demo(config, workdir, test_tracks)
 
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "metrics": set(),
     "model": {"diffusion"},
     "data": {"audio.files", "audio.segments", "audio.wav", "audio.endings", "audio.ogg", "table"},
-    "training": {"model", "diffusion", "audio", "data", "compilation"},
+    "training": {"model", "diffusion", "audio", "data", "compilation", "profiling.chips", "profiling.cost"},
     "inference": {"model", "diffusion", "audio", "compilation"},
     "evaluation": {"inference", "model", "diffusion", "metrics", "data", "audio", "table"},
     "profiling": {"inference", "model", "diffusion", "audio", "compilation", "table"},

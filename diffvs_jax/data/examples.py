@@ -149,6 +149,31 @@ def draw_example(
     augment(stems, len(spec.targets), spec.augmentation, spec.sample_rate, rng, bandwidth, trace, out)
 
 
+def describe_batch(pool: Pool, visits: Sequence[tuple[int, int]]) -> list[dict]:
+    """What ``draw_batch`` draws, for people: the track of every example and what happened to which row.
+
+    A dict holds ``track``, ``rows`` (row's name to words), ``peak`` of each row, and ``finite``.
+    """
+    spec = pool.spec
+    names = (*spec.targets, "rest")
+    stems = np.empty((len(spec.rows), spec.chunk_samples, spec.num_channels), np.float32)
+    examples = []
+    for track_index, seed in visits:
+        trace: Trace = []
+        example = np.empty_like(stems)
+        draw_example(pool, track_index, np.random.default_rng(seed), stems, example, trace)
+        words = {name: [text for row, text in trace if row in (None, place)] for place, name in enumerate(names)}
+        examples.append(
+            {
+                "track": pool.tracks[track_index].name,
+                "rows": words,
+                "peaks": dict(zip(names, np.abs(example).max(axis=(1, 2)).tolist(), strict=True)),
+                "finite": bool(np.isfinite(example).all()),
+            }
+        )
+    return examples
+
+
 def evaluation_chunks(
     tracks: Sequence[Track],
     targets: Sequence[str],

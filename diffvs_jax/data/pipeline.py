@@ -29,18 +29,19 @@ def training_batches(
     seed: int,
     process_index: int = 0,
     process_count: int = 1,
+    first_example: int = 0,
 ) -> grain.DatasetIterator[np.ndarray]:
     """Endless batches of augmented stems, float32 ``[batch_size, num_targets + 1, samples, channels]``.
 
     Rows are the targets in the config's order, then the sum of all other stems; the mixture is
     their sum. An epoch visits every track once, or as often as its weight says, in an order of its
     own. Equal arguments give equal batches, whatever the number of workers and threads. All
-    processes must pass the same tracks and seed: process p of P takes every P-th example of one
-    common sequence, so together they consume it once, the examples of a global step do not depend
-    on P, and partners for remixing come from all tracks.
+    processes must pass the same tracks and seed: there is one common sequence of examples, and of
+    each ``batch_size * process_count`` of them process p takes the p-th part. So the global batches,
+    put together in the order of processes, do not depend on how many there are.
 
-    ``get_state()`` gives what ``json`` can store and ``set_state()`` continues exactly there. A
-    state belongs to the ``num_workers``, batch size and process count that it was taken under.
+    The number of examples used so far is all that has to be kept to go on: ``first_example``, with
+    any number of workers, threads and processes.
 
     Args:
       tracks: what to draw from; each row must be in some of them.
@@ -54,6 +55,7 @@ def training_batches(
       seed: of everything random, in [0, 2**32).
       process_index: this process, in [0, process_count).
       process_count: processes that share the sequence of examples.
+      first_example: of the common sequence, where to begin.
 
     Raises:
       InputError: no tracks, a row that none of them has, or a setting out of its range.
@@ -67,26 +69,15 @@ def training_batches(
     if not tracks:
         raise InputError("no tracks to train on; check the data set folder and its split")
     pool = Pool(tracks, spec)
-
-    def visited_track(place: int, _: int) -> int:
-        epoch, place_in_epoch = divmod(place, len(tracks))
-        return int(_epoch_order(pool, seed, epoch)[place_in_epoch])
-
-    def with_seed(track_index: int, rng: np.random.Generator) -> tuple[int, int]:
-        return track_index, int(rng.integers(2**63))
-
-    # Randomness is tied to the place in the common sequence (before the slice), and batches are
-    # formed before grain hands them to threads and workers: neither can change what is drawn.
-    dataset = grain.MapDataset.range(len(tracks)).seed(seed).repeat().map_with_index(visited_track)
-    dataset = dataset.random_map(with_seed)[process_index::process_count]
+    own = slice(process_index * batch_size, (process_index + 1) * batch_size)
     # A worker draws into memory that this process sees; batches held ready are then in grain's queue alone,
     # which frees them, so a worker reads without threads of its own.
     allocate = grain.multiprocessing.SharedMemoryArray if config.num_workers else np.empty
     threads, ahead = (0, 0) if config.num_workers else (min(config.num_threads, config.prefetch), config.prefetch)
-    drawing = functools.partial(draw_batch, pool, allocate=allocate)
-    batches = dataset.batch(batch_size, drop_remainder=True, batch_fn=drawing).to_iter_dataset(
-        grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
-    )
+    # Batches are formed before grain hands them to threads and workers: neither can change what is drawn.
+    drawing = functools.partial(_draw_share, pool, own, allocate)
+    dataset = visits(pool, seed)[first_example:].batch(batch_size * process_count, drop_remainder=True, batch_fn=drawing)
+    batches = dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
     if config.num_workers > 0:
         # grain reads absl flags here and fails where no command has parsed them, as in a notebook.
         if not flags.FLAGS.is_parsed():
@@ -94,6 +85,28 @@ def training_batches(
         options = grain.MultiprocessingOptions(config.num_workers, per_worker_buffer_size=max(config.prefetch, 1))
         batches = batches.mp_prefetch(options, worker_init_fn=_end_with_parent)
     return iter(batches)
+
+
+def visits(pool: Pool, seed: int) -> grain.MapDataset[tuple[int, int]]:
+    """The common sequence of examples, endless: the visited track's index, and a seed for all else in it.
+
+    Randomness is tied to the place in the sequence.
+    """
+    num_tracks = len(pool.tracks)
+
+    def visited_track(place: int, _: int) -> int:
+        epoch, place_in_epoch = divmod(place, num_tracks)
+        return int(_epoch_order(pool, seed, epoch)[place_in_epoch])
+
+    def with_seed(track_index: int, rng: np.random.Generator) -> tuple[int, int]:
+        return track_index, int(rng.integers(2**63))
+
+    return grain.MapDataset.range(num_tracks).seed(seed).repeat().map_with_index(visited_track).random_map(with_seed)
+
+
+def _draw_share(pool: Pool, own: slice, allocate, batch: Sequence[tuple[int, int]]) -> np.ndarray:
+    """The part of a global batch that is this process's."""
+    return draw_batch(pool, batch[own], allocate)
 
 
 def _end_with_parent(*_: int) -> None:

@@ -54,8 +54,10 @@ def loss_weight(sigma: jax.Array, sigma_data: float) -> jax.Array:
     return (jnp.square(sigma) + sigma_data**2) / jnp.square(sigma * sigma_data)
 
 
-def loss(denoise: Denoise, clean: jax.Array, noise: jax.Array, sigma: jax.Array, sigma_data: float) -> jax.Array:
-    """Weighted denoising error of every example ``[B]``, mean over its elements (EDM eq. 8).
+def squared_error(
+    denoise: Denoise, clean: jax.Array, noise: jax.Array, sigma: jax.Array, sigma_data: float
+) -> jax.Array:
+    """Weighted squared denoising error ``[B, ...]``, whose mean over elements is EDM's loss (EDM eq. 8).
 
     Args:
       denoise: ``D(x, sigma)``.
@@ -65,7 +67,12 @@ def loss(denoise: Denoise, clean: jax.Array, noise: jax.Array, sigma: jax.Array,
       sigma_data: standard deviation of ``clean``.
     """
     error = denoise(clean + _like(sigma, clean) * noise, sigma) - clean
-    return loss_weight(sigma, sigma_data) * jnp.mean(jnp.square(error), axis=tuple(range(1, clean.ndim)))
+    return _like(loss_weight(sigma, sigma_data), clean) * jnp.square(error)
+
+
+def loss(denoise: Denoise, clean: jax.Array, noise: jax.Array, sigma: jax.Array, sigma_data: float) -> jax.Array:
+    """EDM's loss of every example ``[B]``: the mean of ``squared_error``, which says what the arguments are."""
+    return jnp.mean(squared_error(denoise, clean, noise, sigma, sigma_data), axis=tuple(range(1, clean.ndim)))
 
 
 def _like(sigma: jax.Array, x: jax.Array) -> jax.Array:

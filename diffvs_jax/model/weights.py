@@ -8,6 +8,7 @@ training needs; an export is one alone.
 import contextlib
 import operator
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,11 +63,16 @@ def find(path: str | os.PathLike) -> Path:
         raise InputError(f"{path}: no such checkpoint folder; give a training run's workdir or an export")
     if _holds_model(path):
         return path
-    steps = path / CHECKPOINTS if (path / CHECKPOINTS).is_dir() else path
-    found = [step for step in steps.iterdir() if step.name.isdigit() and _holds_model(step)]
+    found = steps(path / CHECKPOINTS if (path / CHECKPOINTS).is_dir() else path)
     if not found:
         raise InputError(f"{path}: holds no checkpoint; give a training run's workdir or an export")
-    return max(found, key=lambda step: int(step.name))
+    return found[-1]
+
+
+def steps(folder: Path) -> list[Path]:
+    """The finished steps that lie in a folder, the newest last; none where there is no such folder."""
+    found = [step for step in folder.glob("*") if step.name.isdigit() and _holds_model(step)]
+    return sorted(found, key=lambda step: int(step.name))
 
 
 def load(path: str | os.PathLike) -> Model:
@@ -76,7 +82,7 @@ def load(path: str | os.PathLike) -> Model:
       InputError: no checkpoint there, or arrays that do not fit its config.
     """
     folder = find(path).absolute()
-    saved = _restore(folder, config=ocp.args.JsonRestore()).config
+    saved = load_record(folder)
     config = _to_config(saved)
     bands, targets = config.audio.num_bands, len(config.data.targets)
     stats = {"mixture": _array(bands), "targets": _array(targets, bands)}
@@ -96,7 +102,26 @@ def load(path: str | os.PathLike) -> Model:
 
 def load_config(folder: Path) -> ConfigDict:
     """The config that a step or an export was trained with."""
-    return _to_config(_restore(folder.absolute(), config=ocp.args.JsonRestore()).config)
+    return _to_config(load_record(folder))
+
+
+def load_record(folder: Path) -> dict[str, Any]:
+    """What ``config_item`` and the trainer put beside the arrays of a step or an export."""
+    return _restore(folder.absolute(), config=ocp.args.JsonRestore()).config
+
+
+def differences(saved: ConfigDict, config: ConfigDict) -> Iterator[tuple[str, Any, Any]]:
+    """Keys, with both values, whose change leaves arrays that fit and yet mean something else."""
+    model = ("num_heads", "head_dim", "attention", "resampling", "embedding", "fourier_scale")
+    names = (*(f"audio.{key}" for key in config.audio), *(f"model.{key}" for key in model))
+    for name in (*names, "edm.sigma_data", "data.targets"):
+        try:
+            before = operator.attrgetter(name)(saved)
+        except AttributeError:
+            before = "unknown"  # saved by a version without that key
+        now = operator.attrgetter(name)(config)
+        if before != now:
+            yield name, before, now
 
 
 def export(path: str | os.PathLike, model: Model) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from diffvs_jax.audio.representation import BandStats, FrameMoments, SignalPath, frame_moments
 from diffvs_jax.errors import InputError
-from diffvs_jax.training.step import split_stems
+from diffvs_jax.training.gradient import split_stems
 
 # A frame sounds above this: -60 dB of the mixture chunk's peak. That is above what 16 bits, dither and the
 # end of a reverberation leave in a rest, and so far below singing that 10 dB more or less change the

@@ -8,13 +8,33 @@ import jax
 import numpy as np
 
 from diffvs_jax.audio.representation import SignalPath
-from diffvs_jax.data.pipeline import training_batches
+from diffvs_jax.data.examples import Pool, describe_batch
+from diffvs_jax.data.pipeline import example_spec, training_batches, visits
 from diffvs_jax.data.tracks import Track
 
 
-def process_batches(config: Any, tracks: Sequence[Track]) -> grain.DatasetIterator[np.ndarray]:
-    """Batches of this process, which together with those of the others are the global ones."""
-    return _batches(config, config.data, tracks, config.seed, jax.process_index(), jax.process_count())
+def process_batches(config: Any, tracks: Sequence[Track], first_example: int) -> grain.DatasetIterator[np.ndarray]:
+    """Batches of this process, which together with those of the others are the global ones.
+
+    ``first_example`` of the common sequence is where they begin.
+    """
+    return _batches(
+        config,
+        config.data,
+        tracks,
+        config.seed,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        first_example=first_example,
+    )
+
+
+def describe_global_batch(config: Any, tracks: Sequence[Track], first_example: int) -> list[dict]:
+    """What the global batch that begins there is drawn from, for people (see ``data.examples.describe_batch``)."""
+    path = SignalPath.from_config(config)
+    pool = Pool(tracks, example_spec(config.data, path.chunk_samples, path.sample_rate, path.num_channels))
+    sequence = visits(pool, config.seed)
+    return describe_batch(pool, [sequence[first_example + place] for place in range(config.train.batch_size)])
 
 
 def common_batches(config: Any, tracks: Sequence[Track], seed: int) -> grain.DatasetIterator[np.ndarray]:
@@ -25,10 +45,10 @@ def common_batches(config: Any, tracks: Sequence[Track], seed: int) -> grain.Dat
     data = config.data.copy_and_resolve_references()
     data.num_threads = max(data.num_threads, data.num_workers)
     data.num_workers = 0
-    return _batches(config, data, tracks, seed, 0, 1)
+    return _batches(config, data, tracks, seed)
 
 
-def _batches(config: Any, data: Any, tracks: Sequence[Track], seed: int, process_index: int, process_count: int):
+def _batches(config: Any, data: Any, tracks: Sequence[Track], seed: int, **place: int):
     return training_batches(
         tracks,
         data,
@@ -37,6 +57,5 @@ def _batches(config: Any, data: Any, tracks: Sequence[Track], seed: int, process
         sample_rate=config.audio.sample_rate,
         num_channels=config.audio.num_channels,
         seed=seed,
-        process_index=process_index,
-        process_count=process_count,
+        **place,
     )

@@ -13,6 +13,7 @@ _AT_LEAST_ONE = (
     *("audio.n_fft", "audio.hop_length", "audio.num_bands", "model.num_heads", "model.ffn_multiplier"),
     *("separation.batch_size", "data.stats_batches", "data.synthetic.num_train_songs", "train.batch_size"),
     *("train.num_steps", "train.log_every_steps", "train.checkpoint_every_steps", "train.keep_checkpoints"),
+    *("train.accumulate_steps", "train.validate_every_steps"),
 )
 
 
@@ -31,5 +32,7 @@ def check_config(config: Any) -> None:
     if not config.data.targets:
         raise InputError("data.targets is empty; name at least one stem")
     learning_rate(config.train)
-    make_mesh(config.train.fsdp, config.train.batch_size)
+    if config.train.max_skipped_steps < 0:
+        raise InputError(f"train.max_skipped_steps is {config.train.max_skipped_steps}; 0 stops at the first")
+    make_mesh(config.train)
     abstract_params(config)

@@ -1,140 +1,204 @@
-"""The training loop: restore or start, step, log, save."""
+"""The training loop: restore or start, step, report, validate, save."""
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 from ml_collections import ConfigDict
 
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.compilation import compile_program
+from diffvs_jax.data.beside import write_json
 from diffvs_jax.data.tracks import Track
-from diffvs_jax.errors import InputError
-from diffvs_jax.training.batches import process_batches
+from diffvs_jax.model.denoiser import Params
+from diffvs_jax.training.batches import describe_global_batch, process_batches
 from diffvs_jax.training.checkpoint import RunCheckpoints
+from diffvs_jax.training.interruption import GO_ON, STOP, Clock, StopSignals
 from diffvs_jax.training.metrics_writer import MetricsWriter
-from diffvs_jax.training.sharding import BATCH, make_mesh, put_batch, state_sharding
+from diffvs_jax.training.report import Halted, Report
+from diffvs_jax.training.sharding import BATCH, make_mesh, put_batch, sharded_shapes, state_sharding
+from diffvs_jax.training.start import find_start
 from diffvs_jax.training.state import TrainState, init_state
-from diffvs_jax.training.statistics import find_band_stats
 from diffvs_jax.training.step import make_train_step
+from diffvs_jax.training.summaries import Speed
 
 Log = Callable[[str], None]
 
 
-def train(config: ConfigDict, workdir: Path, tracks: Sequence[Track], log: Log = print) -> tuple[TrainState, BandStats]:
-    """Trains to ``train.num_steps`` or for ``train.max_minutes``, going on from the newest checkpoint in ``workdir``.
+class Scores(Protocol):
+    """What validation finds: the score that "best" means, and things to write down, to see and to hear, by name."""
 
-    Writes ``checkpoints/`` and ``metrics.jsonl`` there, and a last checkpoint at the end. Band statistics
-    are the checkpoint's; without one they are measured, or read from beside the data.
+    csdr: float
+    scalars: dict[str, float]
+    images: dict[str, np.ndarray]
+    audio: dict[str, tuple[np.ndarray, int]]
+
+
+Validate = Callable[[Params, BandStats], Scores]
+
+
+class Result(NamedTuple):
+    """Where a run stands, and whether somebody wanted it to end before ``train.num_steps`` and ``max_minutes``."""
+
+    state: TrainState
+    stats: BandStats
+    interrupted: bool
+
+
+def train(
+    config: ConfigDict,
+    workdir: Path,
+    tracks: Sequence[Track],
+    log: Log = print,
+    make_validate: Callable[[Mesh], Validate] | None = None,
+) -> Result:
+    """Trains to ``train.num_steps``, going on from the newest checkpoint in ``workdir``.
+
+    Writes ``checkpoints/``, ``best/``, ``metrics.jsonl`` and, where tensorboardX is installed,
+    ``tensorboard/`` there. It ends early, with a checkpoint, after ``train.max_minutes`` and, in the
+    main thread, at SIGTERM or SIGINT. All processes of a run must call it alike.
+
+    Args:
+      config: a whole config.
+      workdir: the run's folder.
+      tracks: to train on.
+      log: told of what happens, line by line.
+      make_validate: given the mesh, makes what scores the averaged parameters every
+        ``train.validate_every_steps`` and at the end; None: nothing does.
 
     Raises:
       InputError: a config that cannot be built, or a checkpoint that does not fit it.
-      FloatingPointError: the loss is no longer finite.
+      FloatingPointError: the loss is no longer finite; ``nonfinite_STEP.json`` names the batch's tracks, and a
+        checkpoint of the state before is saved.
+      OSError: a checkpoint could not be written.
     """
-    mesh = make_mesh(config.train.fsdp, config.train.batch_size)
-    abstract = jax.eval_shape(lambda: init_state(config))
-    shardings = state_sharding(abstract, mesh)
-    batches = process_batches(config, tracks)
-    log(f"parameters: {sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6:.2f} M")
-
-    with (
-        contextlib.closing(batches),
-        RunCheckpoints(workdir, config) as checkpoints,
-        MetricsWriter(workdir) as writer,
-    ):
-        if checkpoints.latest_step() is None:
-            stats = find_band_stats(config, workdir, tracks, log)
-            state = jax.jit(lambda: init_state(config), out_shardings=shardings)()
-        else:
-            laid_out = jax.tree.map(_with_sharding, abstract, shardings)
-            state, stats = checkpoints.restore(laid_out, batches)
-            log(f"continuing from step {int(state.step)}")
-        numbers = range(int(state.step) + 1, config.train.num_steps + 1)
-        step = make_train_step(config, mesh, shardings)
-        if numbers:
-            step = _compile(step, config, mesh, abstract, shardings, stats, log)
-        progress = _Progress(config, writer, log)
-        deadline = _deadline(config.train.max_minutes)
-        for number in numbers:
-            state, metrics = step(state, put_batch(next(batches), mesh), stats)
-            progress.add(number, metrics)
-            late = time.monotonic() > deadline
-            if late or number % config.train.checkpoint_every_steps == 0 or number == config.train.num_steps:
-                progress.flush()  # a checkpoint is never made of a state that is not finite
-                checkpoints.save(state, stats, batches)
-            if late and number < config.train.num_steps:
-                log(f"stopped at step {number} after train.max_minutes {config.train.max_minutes}; run again to go on")
-                break
-    return state, stats
+    mesh = make_mesh(config.train)
+    shapes = jax.eval_shape(lambda: init_state(config))
+    abstract = sharded_shapes(shapes, state_sharding(shapes, mesh))
+    log(f"parameters: {sum(leaf.size for leaf in jax.tree.leaves(shapes.params)) / 1e6:.2f} M")
+    with RunCheckpoints(workdir, config, log) as checkpoints:
+        state, stats = find_start(config, workdir, tracks, checkpoints, abstract, log)
+        first_step = int(state.step)
+        if first_step >= config.train.num_steps:
+            return Result(state, stats, interrupted=False)
+        step = _compile(config, mesh, abstract, stats, log)
+        validate = make_validate(mesh) if make_validate else None
+        is_first = jax.process_index() == 0
+        with (
+            contextlib.closing(process_batches(config, tracks, int(state.examples))) as batches,
+            MetricsWriter(workdir, last_step=first_step, enabled=is_first, log=log) as writer,
+            Report(config, state, Speed(config, mesh.size), writer, log) as report,
+            StopSignals() as signals,
+        ):
+            run = _Run(state, stats, config, mesh, checkpoints, writer, report, signals, log)
+            try:
+                interrupted = run.go(step, batches, validate)
+            except Halted as halted:
+                raise FloatingPointError(run.keep_evidence(halted, workdir, tracks)) from None
+            checkpoints.wait()  # here, where a signal does not interrupt it
+    return Result(run.state, stats, interrupted)
 
 
-def _deadline(max_minutes: float) -> float:
-    """When to stop, on ``time.monotonic``'s clock; never for 0 minutes."""
-    if max_minutes > 0 and jax.process_count() > 1:
-        raise InputError("train.max_minutes stops processes at different steps; set it to 0 with more than one")
-    return time.monotonic() + 60 * max_minutes if max_minutes > 0 else float("inf")
-
-
-def _compile(step, config: ConfigDict, mesh, abstract: TrainState, shardings: TrainState, stats: BandStats, log: Log):
+def _compile(config: ConfigDict, mesh: Mesh, abstract: TrainState, stats: BandStats, log: Log) -> Callable:
     """The training step compiled ahead, so that the first one is not the slow one."""
     path = SignalPath.from_config(config)
-    rows = len(config.data.targets) + 1
-    shape = (config.train.batch_size, rows, path.chunk_samples, path.num_channels)
-    batch = jax.ShapeDtypeStruct(shape, np.float32, sharding=NamedSharding(mesh, BATCH))
-    compiled = compile_program(step, jax.tree.map(_with_sharding, abstract, shardings), batch, stats)
+    split = NamedSharding(mesh, BATCH)
+    shape = (config.train.batch_size, len(config.data.targets) + 1, path.chunk_samples, path.num_channels)
+    stems = jax.ShapeDtypeStruct(shape, np.float32, sharding=split)
+    wishes = jax.ShapeDtypeStruct((mesh.size,), np.int32, sharding=split)
+    step = make_train_step(config, mesh, jax.tree.map(lambda leaf: leaf.sharding, abstract))
+    compiled = compile_program(step, abstract, stems, stats, wishes)
     log(f"training step compiled in {compiled}")
     return compiled.program
 
 
-def _with_sharding(leaf, sharding):
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+class _Run:
+    """The loop, and all that it reaches for."""
 
+    def __init__(
+        self,
+        state: TrainState,
+        stats: BandStats,
+        config: ConfigDict,
+        mesh: Mesh,
+        checkpoints: RunCheckpoints,
+        writer: MetricsWriter,
+        report: Report,
+        signals: StopSignals,
+        log: Log,
+    ):
+        self.state = state  # after the newest step
+        self._stats, self._config, self._train, self._mesh = stats, config, config.train, mesh
+        self._checkpoints, self._writer, self._report = checkpoints, writer, report
+        self._signals, self._clock, self._log = signals, Clock(config.train), log
+        self._saved_at = int(state.step)
 
-class _Progress:
-    """Reads metrics one step late, so that the device never waits for the host, and prints means."""
+    def go(self, step: Callable, batches: Iterator[np.ndarray], validate: Validate | None) -> bool:
+        """All steps to the end or to a stop; returns whether that was an interruption."""
+        wish, total = GO_ON, self._train.num_steps
+        for number in range(self._saved_at + 1, total + 1):
+            began = time.perf_counter()
+            stems = put_batch(next(batches), self._mesh)
+            waited = time.perf_counter() - began
+            wishes = put_batch(np.full(len(self._mesh.local_devices), wish, np.int32), self._mesh)
+            self.state, metrics = step(self.state, stems, self._stats, wishes)
+            self._report.add(number, metrics, waited)
+            wish = STOP if self._signals.received else self._clock.wish()
+            agreed = self._agreed(wish)
+            if validate and (number % self._train.validate_every_steps == 0 or number == total):
+                self._validate(validate, number)
+            if agreed != GO_ON or number % self._train.checkpoint_every_steps == 0 or number == total:
+                self._save(number)
+            if agreed == STOP and number < total:
+                reason = self._signals.received or self._clock.reason or "another process"
+                self._log(f"stopped by {reason} at step {number}; run again to go on")
+                return not self._clock.reason
+        return False
 
-    def __init__(self, config: ConfigDict, writer: MetricsWriter, log: Log):
-        self._config, self._writer, self._log = config, writer, log
-        self._pending: tuple[int, dict] | None = None
-        self._window: list[dict] = []
-        self._since = time.perf_counter()
+    def _agreed(self, wish: int) -> int:
+        """What to do now: one process does what it wishes, several what any of them wished a step ago.
 
-    def add(self, step: int, metrics: dict) -> None:
-        """Takes a dispatched step's metrics; reads and reports the previous one's."""
-        self.flush()
-        self._pending = (step, metrics)
-
-    def flush(self) -> None:
-        """Reads what is pending.
-
-        Raises:
-          FloatingPointError: the loss or its gradient is NaN or infinite.
+        They all read that wish among the metrics of the same step, so none goes on without the others.
         """
-        if self._pending is None:
-            return
-        step, metrics = self._pending[0], jax.device_get(self._pending[1])
-        self._pending = None
-        for name in ("loss", "gradient_norm"):  # a gradient spoils the state one step before the loss shows it
-            if not np.isfinite(metrics[name]):
-                raise FloatingPointError(f"{name} is {metrics[name]} at step {step}; lower train.learning_rate")
-        self._window.append(metrics)
-        if step % self._config.train.log_every_steps == 0 or step == self._config.train.num_steps:
-            self._report(step)
+        if jax.process_count() == 1:
+            return wish
+        return self._report.wish if self._report.wish_step > self._saved_at else GO_ON
 
-    def _report(self, step: int) -> None:
-        now = time.perf_counter()
-        means = {name: np.mean([entry[name] for entry in self._window]) for name in self._window[0]}
-        seconds = (now - self._since) / len(self._window)
-        means["seconds_per_step"] = seconds
-        self._writer.write(step, means)
-        total = self._config.train.num_steps
-        left = time.strftime("%H:%M:%S", time.gmtime((total - step) * seconds))
-        self._log(
-            f"step {step}/{total}  loss {means['loss']:.4f}  gradient {means['gradient_norm']:.2f}  "
-            f"{seconds:.3f} s/step  left {left}"
+    def _validate(self, validate: Validate, number: int) -> None:
+        self._report.flush()
+        began = time.perf_counter()
+        scores = validate(self.state.ema[0], self._stats)
+        self._writer.scalars(number, scores.scalars)
+        for name, image in scores.images.items():
+            self._writer.image(number, name, image)
+        for name, (audio, sample_rate) in scores.audio.items():
+            self._writer.audio(number, name, audio, sample_rate)
+        best = self._checkpoints.save_if_best(self.state, self._stats, scores.csdr)
+        self._log(f"step={number} validation_csdr={scores.csdr:.3f} best={str(best).lower()}")
+        self._report.exclude(time.perf_counter() - began)
+
+    def _save(self, number: int) -> None:
+        self._report.flush()  # what is written about a step comes before its checkpoint
+        self._checkpoints.save(self.state, self._stats)
+        self._clock.saved()
+        self._saved_at = number
+
+    def keep_evidence(self, halted: Halted, workdir: Path, tracks: Sequence[Track]) -> str:
+        """Saves the state before the step that halted, and what its batch was; returns what to tell."""
+        self.state = self.state._replace(skipped=self.state.skipped - 1)
+        self._checkpoints.save(self.state, self._stats)
+        self._checkpoints.wait()
+        file = workdir / f"nonfinite_{halted.step}.json"
+        if jax.process_index() == 0:
+            examples = describe_global_batch(self._config, tracks, int(self.state.examples))
+            write_json(file, {"step": halted.step, "reason": halted.reason, "examples": examples})
+        return (
+            f"{halted.reason}; {file} names the batch's tracks. The state before it is saved: run again to see the same, "
+            f"with train.max_skipped_steps above {int(self.state.skipped)} to pass over it, "
+            f"or with a train.learning_rate below {self._train.learning_rate:g}"
         )
-        self._since, self._window = now, []

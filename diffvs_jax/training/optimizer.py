@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import optax
 
 from diffvs_jax.errors import InputError
@@ -20,8 +21,14 @@ def learning_rate(train: Any) -> optax.Schedule:
 
 
 def make_optimizer(train: Any) -> optax.GradientTransformation:
-    """The optimiser of a config's ``train`` section."""
+    """AdamW up to its learning rate: the train state's step is the one clock, and ``descend`` applies the rate."""
     return optax.chain(
         optax.clip_by_global_norm(train.clip_norm),
-        optax.adamw(learning_rate(train), b1=train.beta1, b2=train.beta2, weight_decay=train.weight_decay),
+        optax.scale_by_adam(b1=train.beta1, b2=train.beta2),
+        optax.add_decayed_weights(train.weight_decay),
     )
+
+
+def descend(params: Any, directions: Any, rate: jax.Array) -> Any:
+    """Parameters after a step of size ``rate`` down the optimiser's directions."""
+    return jax.tree.map(lambda param, direction: param - rate * direction, params, directions)

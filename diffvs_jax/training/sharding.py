@@ -8,21 +8,41 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from diffvs_jax.errors import InputError
 
-BATCH = PartitionSpec(("data", "fsdp"))
+AXES = ("data", "fsdp")
+BATCH = PartitionSpec(AXES)
 
 
-def make_mesh(fsdp: int, batch_size: int) -> Mesh:
-    """Mesh with axes (data, fsdp) over all devices.
+def make_mesh(train: Any) -> Mesh:
+    """The mesh of ``train.mesh``, devices along (data, fsdp); an axis of -1 takes all that are left.
 
     Raises:
-      InputError: ``fsdp`` does not divide the devices, or the devices do not divide the batch.
+      InputError: devices that are too few, left over, or do not divide the batch.
     """
     count = jax.device_count()
-    if fsdp < 1 or count % fsdp:
-        raise InputError(f"train.fsdp {fsdp} does not divide {count} devices")
-    if batch_size % count:
-        raise InputError(f"train.batch_size {batch_size} does not divide over {count} devices")
-    return jax.make_mesh((count // fsdp, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2)
+    shape = _shape(train.mesh, count)
+    size = shape[0] * shape[1]
+    parts = size * train.accumulate_steps
+    if train.accumulate_steps < 1 or train.batch_size % parts:
+        parted = f" in {train.accumulate_steps} parts (train.accumulate_steps)" if train.accumulate_steps != 1 else ""
+        raise InputError(f"train.batch_size {train.batch_size} does not divide over {size} devices{parted}")
+    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:size])
+
+
+def _shape(mesh: Any, count: int) -> tuple[int, int]:
+    sizes = list(mesh) if isinstance(mesh, tuple | list) else []
+    if len(sizes) != 2 or not all(isinstance(size, int) and (size > 0 or size == -1) for size in sizes):
+        raise InputError(f"train.mesh is {mesh!r}; give devices along (data, fsdp), such as (-1, 1); -1: all others")
+    if sizes == [-1, -1]:
+        raise InputError("train.mesh is (-1, -1); only one of (data, fsdp) can take all that are left")
+    if -1 in sizes:
+        known = max(sizes)
+        if count % known:
+            raise InputError(f"train.mesh {tuple(mesh)}: {known} does not divide {count} devices")
+        sizes[sizes.index(-1)] = count // known
+    size = sizes[0] * sizes[1]
+    if size > count or (size < count and jax.process_count() > 1):
+        raise InputError(f"train.mesh {tuple(mesh)} is of {size} devices; there are {count}")
+    return sizes[0], sizes[1]
 
 
 def state_sharding(abstract_state: Any, mesh: Mesh) -> Any:
@@ -40,6 +60,11 @@ def state_sharding(abstract_state: Any, mesh: Mesh) -> Any:
     return jax.tree.map(rule, abstract_state)
 
 
+def sharded_shapes(abstract: Any, shardings: Any) -> Any:
+    """Shapes and types of ``abstract`` together with where each leaf lies."""
+    return jax.tree.map(lambda leaf, s: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=s), abstract, shardings)
+
+
 def put_batch(batch: np.ndarray, mesh: Mesh) -> jax.Array:
-    """This process's examples as its part of the global batch, split over the devices."""
+    """This process's part of a global array, split along its first axis over all devices."""
     return jax.make_array_from_process_local_data(NamedSharding(mesh, BATCH), batch)

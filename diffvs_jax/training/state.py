@@ -11,9 +11,14 @@ from diffvs_jax.training.optimizer import make_optimizer
 
 
 class TrainState(NamedTuple):
-    """Step count, parameters, optimiser state and one average of the parameters per EMA rate."""
+    """All that a run is: with it, and the config, training goes on bit for bit.
 
-    step: jax.Array  # int32 scalar: optimiser steps taken
+    The three counts are int32 scalars; ``examples`` bounds a run to two billion of them.
+    """
+
+    step: jax.Array  # steps taken; with the config's seed it decides noise levels, noise and dropout
+    examples: jax.Array  # of the training set's sequence that are used up: where its batches go on
+    skipped: jax.Array  # steps of them whose loss or gradient was not finite, which changed nothing else
     params: Params
     opt_state: optax.OptState
     ema: tuple[Params, ...]  # in the order of train.ema_rates; the first separates
@@ -24,7 +29,8 @@ def init_state(config: Any) -> TrainState:
     params = init_params(build_network(config), config, jax.random.key(config.seed))
     opt_state = make_optimizer(config.train).init(params)
     ema = tuple(jax.tree.map(jnp.copy, params) for _ in config.train.ema_rates)
-    return TrainState(jnp.zeros((), jnp.int32), params, opt_state, ema)
+    counts = (jnp.zeros((), jnp.int32) for _ in range(3))
+    return TrainState(*counts, params, opt_state, ema)
 
 
 def update_ema(ema: Params, params: Params, step: jax.Array, rate: float, rampup: float) -> Params:

@@ -1,7 +1,7 @@
 """Draws batches and logs their hashes as a training run would save its checkpoints: a process to be killed.
 
 ``python batch_logger.py JSON``, with what ``Job`` holds. Every run draws on a thread of its own, from
-the state that it saved last or from the beginning, and then waits to be killed.
+the number of batches that it saved last or from the beginning, and then waits to be killed.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from diffvs_jax.data.source import open_tracks
 from tests.data.layouts import RATE, config_with_everything
 
 SEED = 7
+GLOBAL_BATCH = 8
 
 
 class Run(NamedTuple):
@@ -29,7 +30,7 @@ class Run(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What to draw from, where to log, which iterators, batches to draw in all, batches between states."""
+    """What to draw from, where to log, which iterators, batches to draw in all, batches between checkpoints."""
 
     root: str
     folder: str
@@ -38,20 +39,21 @@ class Job(NamedTuple):
     save_every: int
 
 
-def batches_of(root: str, run: Run, global_batch: int = 8):
-    """Augmented batches of a small data set."""
+def batches_of(root: str, run: Run, first_batch: int = 0):
+    """Augmented batches of a small data set, global ones of eight."""
     config = config_with_everything(root)
     config.data.update({"num_workers": run.num_workers, "num_threads": 2, "prefetch": 2})
     return training_batches(
         open_tracks(config, "train", "nowhere"),
         config.data,
-        batch_size=global_batch // run.process_count,
+        batch_size=GLOBAL_BATCH // run.process_count,
         chunk_samples=200,
         sample_rate=RATE,
         num_channels=2,
         seed=SEED,
         process_index=run.process_index,
         process_count=run.process_count,
+        first_example=first_batch * GLOBAL_BATCH,
     )
 
 
@@ -62,12 +64,9 @@ def digest(batch) -> str:
 
 def draw(job: Job, run: Run) -> None:
     """Batches up to the job's number, each logged before the next is drawn."""
-    log, saved = (Path(job.folder) / f"{run.name}.{suffix}" for suffix in ("log", "state"))
-    batches, number = batches_of(job.root, run), 0
-    if saved.exists():
-        content = json.loads(saved.read_text())
-        number = content["batches"]
-        batches.set_state(content["state"])
+    log, saved = (Path(job.folder) / f"{run.name}.{suffix}" for suffix in ("log", "saved"))
+    number = int(saved.read_text()) if saved.exists() else 0
+    batches = batches_of(job.root, run, number)
     with open(log, "a") as file:
         while number < job.num_batches:
             file.write(f"{number} {digest(next(batches))}\n")
@@ -76,7 +75,7 @@ def draw(job: Job, run: Run) -> None:
             number += 1
             if number % job.save_every == 0:
                 unfinished = saved.with_suffix(".part")
-                unfinished.write_text(json.dumps({"batches": number, "state": batches.get_state()}))
+                unfinished.write_text(str(number))
                 os.replace(unfinished, saved)
 
 

@@ -41,9 +41,9 @@ def logged(folder, run, num_batches):
     return any(number == str(num_batches - 1) for number, *_ in log_of(folder, run))
 
 
-def log_until_killed(folder, root, num_batches):
+def log_until_killed(folder, root, runs, num_batches):
     """Lets a process log all runs up to ``num_batches``, and kills it as it waits."""
-    job = json.dumps(Job(str(root), str(folder), RUNS, num_batches, SAVE_EVERY))
+    job = json.dumps(Job(str(root), str(folder), runs, num_batches, SAVE_EVERY))
     house = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, batch_logger.__file__, job],
@@ -54,7 +54,7 @@ def log_until_killed(folder, root, num_batches):
     )
     try:
         give_up = time.monotonic() + SECONDS
-        while not all(logged(folder, run, num_batches) for run in RUNS):
+        while not all(logged(folder, run, num_batches) for run in runs):
             assert process.poll() is None and time.monotonic() < give_up, process.communicate()[1]
             time.sleep(0.05)
     finally:
@@ -74,14 +74,17 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def killed_at(tmp_path_factory, root):
-    """Logs of all runs, and what the states said, when they were killed: (folder, name -> batches logged and saved)."""
+    """Logs of all runs, and what was saved, when they were killed: (folder, name -> batches logged and saved).
+
+    Whoever had workers goes on without, and the other way round.
+    """
     folder = tmp_path_factory.mktemp("logs")
-    log_until_killed(folder, root, KILLED_AT)
+    log_until_killed(folder, root, RUNS, KILLED_AT)
     seen = {}
     for run in RUNS:
-        saved = json.loads((folder / f"{run.name}.state").read_text())["batches"]
+        saved = int((folder / f"{run.name}.saved").read_text())
         seen[run.name] = (len(log_of(folder, run)), saved)
-    log_until_killed(folder, root, NUM_BATCHES)
+    log_until_killed(folder, root, [run._replace(num_workers=2 - run.num_workers) for run in RUNS], NUM_BATCHES)
     return folder, seen
 
 
@@ -97,11 +100,11 @@ def test_after_a_kill_the_very_same_batches_follow(killed_at, uninterrupted, run
     folder, seen = killed_at
     log = log_of(folder, run)
     assert seen[run.name] == (KILLED_AT, KILLED_AT - KILLED_AT % SAVE_EVERY)
-    assert KILLED_AT % SAVE_EVERY, "killed between two states"
+    assert KILLED_AT % SAVE_EVERY, "killed between two checkpoints"
     resumed_at = seen[run.name][1]
     numbers = [*range(KILLED_AT), *range(resumed_at, NUM_BATCHES)]
     assert [int(number) for number, _ in log] == numbers
-    own = uninterrupted[:, run.process_index :: run.process_count]
+    own = np.split(uninterrupted, run.process_count, axis=1)[run.process_index]
     wanted = [digest(np.ascontiguousarray(batch)) for batch in own]
     assert [hashed for _, hashed in log] == [wanted[number] for number in numbers]
     assert len(set(wanted)) == NUM_BATCHES

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -215,6 +214,12 @@ def test_processes_share_one_sequence(constants, process_count):
         np.testing.assert_array_equal(take(own, 24 // process_count)[:, 0], common[process::process_count])
 
 
+def test_global_batches_are_the_same_for_any_number_of_processes(noise):
+    config = settings(**EVERYTHING)
+    shares = [take(batches(noise, config, batch_size=2, process_index=p, process_count=3), 3) for p in range(3)]
+    np.testing.assert_array_equal(np.concatenate(shares, axis=1), take(batches(noise, config, batch_size=6), 3))
+
+
 def test_processes_draw_disjoint_tracks_in_an_epoch(constants):
     shards = [
         drawn_tracks(take(batches(constants, settings(), batch_size=2, process_index=p, process_count=2), 6))
@@ -224,43 +229,26 @@ def test_processes_draw_disjoint_tracks_in_an_epoch(constants):
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(4), (6, 1)))
 
 
-def test_threads_give_the_same_batches_and_resume(noise):
-    config, threaded = settings(**EVERYTHING), settings(**EVERYTHING, num_threads=2, prefetch=3)
-    wanted = take(batches(noise, config), 8)
-    iterator = batches(noise, threaded)
-    np.testing.assert_array_equal(take(iterator, 4), wanted[:4])
-    check_resumption(noise, threaded, iterator, wanted[4:])
+@pytest.mark.parametrize("parallel", [{}, {"num_threads": 2, "prefetch": 3}, {"num_workers": 2, "prefetch": 2}])
+def test_threads_and_workers_give_the_same_batches_from_any_example_on(noise, parallel):
+    wanted = take(batches(noise, settings(**EVERYTHING)), 7).reshape(28, 2, CHUNK, 1)
+    config = settings(**EVERYTHING, **parallel)
+    np.testing.assert_array_equal(take(batches(noise, config, first_example=6), 5).reshape(20, 2, CHUNK, 1), wanted[6:26])
 
 
-def test_state_resumes_exactly(noise):
+def test_a_batch_is_described_as_it_is_drawn(noise):
     config = settings(**EVERYTHING)
-    wanted = take(batches(noise, config), 6)
-    iterator = batches(noise, config)
-    take(iterator, 3)
-    check_resumption(noise, config, iterator, wanted[3:])
-
-
-def test_worker_processes_give_the_same_batches_and_resume(noise):
-    config, parallel = (
-        settings(**EVERYTHING),
-        settings(**EVERYTHING, num_workers=2, num_threads=1, prefetch=2),
-    )
-    wanted = take(batches(noise, config), 7)
-    iterator = batches(noise, parallel)
-    np.testing.assert_array_equal(take(iterator, 3), wanted[:3])
-    check_resumption(noise, parallel, iterator, wanted[3:])
-
-
-def check_resumption(tracks, config, iterator, wanted):
-    """A fresh iterator, and the used one itself, go on with ``wanted`` from the state as JSON."""
-    state = json.loads(json.dumps(iterator.get_state()))
-    assert state == iterator.get_state()
-    next(iterator)
-    fresh = batches(tracks, config)
-    for one in (fresh, iterator):
-        one.set_state(state)
-        np.testing.assert_array_equal(take(one, len(wanted)), wanted)
-        one.close()
+    pool = examples.Pool(noise, pipeline.example_spec(config, CHUNK, RATE, 1))
+    sequence = pipeline.visits(pool, 3)
+    described = examples.describe_batch(pool, [sequence[place] for place in range(40)])
+    for example, words in zip(take(batches(noise, config), 10).reshape(40, 2, CHUNK, 1), described, strict=True):
+        assert list(words["peaks"].values()) == np.abs(example).max(axis=(1, 2)).tolist()
+        assert words["finite"]
+    names = {track.name for track in noise}
+    assert {words["track"] for words in described} == names
+    remixed = [words for words in described if any(text.startswith("of ") for text in words["rows"]["rest"])]
+    assert 8 < len(remixed) < 32  # half of them
+    assert {words["rows"]["rest"][0].removeprefix("of ") for words in remixed} == names
 
 
 @pytest.mark.parametrize(

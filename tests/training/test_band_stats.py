@@ -11,7 +11,7 @@ from diffvs_jax.training.band_stats import (
     measure_band_stats,
     running_moments,
 )
-from diffvs_jax.training.step import split_stems
+from diffvs_jax.training.gradient import split_stems
 
 
 @pytest.fixture
