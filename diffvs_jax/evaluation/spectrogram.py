@@ -70,7 +70,7 @@ def _draw_sheet(rows: Sequence[Mapping[str, np.ndarray]], sample_rate: int, inch
         for axis, power, (title, audio) in zip(row_axes, row_powers, row.items(), strict=True):
             decibels = 10 * np.log10(np.maximum(power / top, 10 ** (-_RANGE_DB / 10)))
             image = _draw(axis, decibels, len(audio) / sample_rate, sample_rate)
-            axis.set_title(title, loc="left", fontsize=10 if len(row) == 1 else 8)
+            axis.set_title(title, loc="left", fontsize=10 if len(row) == 1 else 8, parse_math=False)
         row_axes[0].set_ylabel("Hz")
     for axis in axes[-1]:
         axis.set_xlabel("seconds")

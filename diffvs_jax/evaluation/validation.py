@@ -115,7 +115,7 @@ class Validator:
         return Validation(scalars["validation/csdr"], scalars, images, audio)
 
     def _separate(self, params: Params, stats: BandStats, sigmas: np.ndarray) -> list[Stems]:
-        """Every clip's stems by name, as ``Separator`` would call and complete them."""
+        """Every clip's stems by name, named and completed as ``Separator`` does."""
         count, estimates = len(self._chunks), []
         for first in range(0, count, self._batch_size):
             numbers = np.arange(first, first + self._batch_size) % count  # the last batch is filled with the first
@@ -143,9 +143,8 @@ class Validator:
             known = [value for value in values if not np.isnan(value)]
             scalars[f"validation/{kind}"] = float(np.mean(known)) if known else float("nan")
             if len(targets) > 1:
-                scalars.update(
-                    {f"validation/{kind}/{name}": value for name, value in zip(targets, values, strict=True)}
-                )
+                names = [f"validation/{kind}/{target}" for target in targets]
+                scalars.update(zip(names, values, strict=True))
         return scalars
 
     def _scores(self, one_step: list[Stems], all_steps: list[Stems]) -> dict[str, list[float]]:

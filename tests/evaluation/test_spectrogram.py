@@ -49,5 +49,9 @@ def test_pixels_are_those_of_the_file(tmp_path):
     np.testing.assert_array_equal(contact_sheet(rows, RATE), np.round(255 * written).astype(np.uint8))
 
 
+def test_a_songs_name_is_no_formula():
+    assert contact_sheet([{r"mixture: Ca$h \& $\Misery$": tone(300)}], RATE).std() > 20
+
+
 def test_less_than_a_window_can_be_drawn():
     assert contact_sheet([{"click": tone(300)[:100]}], RATE).std() > 20

@@ -61,7 +61,8 @@ def validated(tracks):
     first = validator(random_params(config), stats_of(config))
 
     def count(event, *_, **__):
-        compiled.append(event) if event.endswith("backend_compile_duration") else None
+        if event.endswith("backend_compile_duration"):
+            compiled.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(count)
     try:
@@ -126,7 +127,7 @@ def test_it_compiles_once_and_repeats_itself(validated):
 
 def test_two_devices_find_what_one_finds(validated, tracks):
     """Chunks are split over both, and so are the parameters."""
-    config, found = validated[:2]
+    config, found = validated[0].copy_and_resolve_references(), validated[1]
     config.separation.batch_size = 3  # four, on two devices
     mesh = mesh_of(1, 2)
     params = random_params(config)
