@@ -50,7 +50,7 @@ def test_pixels_are_those_of_the_file(tmp_path):
 
 
 def test_a_songs_name_is_no_formula():
-    assert contact_sheet([{r"mixture: Ca$h \& $\Misery$": tone(300)}], RATE).std() > 20
+    assert contact_sheet([{r"mixture: Ca$h \and Mi$ery": tone(300)}], RATE).std() > 20
 
 
 def test_less_than_a_window_can_be_drawn():

@@ -138,17 +138,22 @@ def test_two_devices_find_what_one_finds(validated, tracks):
 
 def shares_of_the_truth(monkeypatch, config, tracks, shares):
     """Lets the model answer with that share of each true target, found by the chunk's frame number."""
-    truth = jnp.asarray(chunks_of(config, tracks)[:, :-1])
+    truth, shards = jnp.asarray(chunks_of(config, tracks)[:, :-1]), []
 
     def make_program(_):
         def program(params, stats, mixture, first_frames, sigmas, key):
+            jax.debug.inspect_array_sharding(
+                mixture, callback=lambda sharding: shards.append(sharding.shard_shape(mixture.shape))
+            )
             own = truth[first_frames // config.audio.num_frames]
             return own * jnp.asarray(shares)[None, :, None, None]
 
         return program
 
     monkeypatch.setattr(validation, "make_program", make_program)
-    return Validator(config, tracks, mesh_of(2, 1))(None, stats_of(config))
+    found = Validator(config, tracks, mesh_of(2, 1))(None, stats_of(config))
+    assert set(shards) == {(2, SAMPLES, 2)}, "half of the batch on each device"
+    return found
 
 
 def test_a_model_that_is_nearly_right_scores_high(monkeypatch, tracks):
