@@ -117,6 +117,7 @@ def get_config() -> ConfigDict:
 
     c.data.synthetic = ConfigDict()  # procedural songs, rendered once into the workdir when data.root is empty
     c.data.synthetic.num_train_songs = 96
+    c.data.synthetic.num_valid_songs = 4
     c.data.synthetic.num_test_songs = 8
     c.data.synthetic.seconds = 10.0
     c.data.synthetic.seed = 0
@@ -139,10 +140,15 @@ def get_config() -> ConfigDict:
     c.train.ema_rampup = 0.05  # an EMA's half-life is at most this share of the steps so far. L
     c.train.max_skipped_steps = 0  # steps without a finite loss and gradient to pass over before stopping
     c.train.log_every_steps = 100
-    c.train.validate_every_steps = 5000
+    c.train.validate_every_steps = 5000  # and at the last step; 0: never
     c.train.checkpoint_every_steps = 2000
     c.train.checkpoint_every_minutes = 10.0  # since the last one; 0: by steps alone
     c.train.keep_checkpoints = 2  # the newest; the best in validation is kept beside them
+
+    c.validation = ConfigDict()  # while training: what the first EMA makes of fixed chunks of the split "valid"
+    c.validation.num_tracks = 14  # at most; from the first
+    c.validation.chunks_per_track = 4  # evenly spaced; separated in batches of separation.batch_size
+    c.validation.num_examples = 3  # of those chunks to see and hear in TensorBoard, each of a track of its own
 
     c.demo = ConfigDict()  # at the end of training: a few test songs and the packaged excerpt, scored and drawn
     c.demo.num_songs = 8  # test songs to score; 0: no demo

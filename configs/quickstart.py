@@ -52,6 +52,9 @@ def get_config() -> ConfigDict:
     c.train.ema_rates = (0.99,)
     c.train.log_every_steps = 20
     c.train.checkpoint_every_steps = 100
+    c.train.validate_every_steps = 250
+    c.validation.chunks_per_track = 2
+    c.validation.num_examples = 1
 
     c.demo.num_songs = 6
     return c

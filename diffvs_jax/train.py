@@ -4,6 +4,7 @@ Run again, it goes on from the newest checkpoint. Every config key can be overri
 ``--config.train.batch_size=8``. With ``--dry_run`` it prints what the config costs and stops.
 """
 
+import functools
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from diffvs_jax.data.source import open_tracks
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.demo import demo_clips, run_demo
+from diffvs_jax.evaluation.validation import Validator, validation_tracks
 from diffvs_jax.inference.separator import Separator, separation_plan
 from diffvs_jax.profiling.dry_run import print_costs
 from diffvs_jax.training.check import check_config
@@ -47,7 +49,9 @@ def main(arguments: list[str]) -> None:
         tracks = open_tracks(config, "train", workdir, progress, cli.say)
     test_tracks = _test_tracks(config, workdir)
     cli.say(f"training songs: {len(tracks)}, {sum(track.seconds for track in tracks) / 3600:.2f} hours")
-    result = train(config, workdir, tracks, cli.say)
+    valid_tracks = validation_tracks(config, workdir, cli.say) if config.train.validate_every_steps else []
+    make_validate = functools.partial(Validator, config, valid_tracks) if valid_tracks else None
+    result = train(config, workdir, tracks, cli.say, make_validate)
     if config.demo.num_songs > 0 and not result.interrupted:
         _demo(config, workdir, test_tracks)
 

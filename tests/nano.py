@@ -33,6 +33,7 @@ def get_config() -> ConfigDict:
     c.data.prefetch = 2
     c.data.stats_batches = 2
     c.data.synthetic.num_train_songs = 1
+    c.data.synthetic.num_valid_songs = 1
     c.data.synthetic.num_test_songs = 1
     c.data.synthetic.seconds = 1.5
 
@@ -45,6 +46,10 @@ def get_config() -> ConfigDict:
     c.train.ema_rampup = 1.0  # the two differ after six steps already
     c.train.log_every_steps = 1
     c.train.checkpoint_every_steps = 3
+    c.train.validate_every_steps = 3
+    c.validation.num_tracks = 1
+    c.validation.chunks_per_track = 9  # just above a second, the least that has a cSDR
+    c.validation.num_examples = 1
     c.demo.num_songs = 1
     c.demo.seconds = 1.0
     return c

@@ -76,7 +76,9 @@ def training_batches(
     threads, ahead = (0, 0) if config.num_workers else (min(config.num_threads, config.prefetch), config.prefetch)
     # Batches are formed before grain hands them to threads and workers: neither can change what is drawn.
     drawing = functools.partial(_draw_share, pool, own, allocate)
-    dataset = visits(pool, seed)[first_example:].batch(batch_size * process_count, drop_remainder=True, batch_fn=drawing)
+    dataset = visits(pool, seed)[first_example:].batch(
+        batch_size * process_count, drop_remainder=True, batch_fn=drawing
+    )
     batches = dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
     if config.num_workers > 0:
         # grain reads absl flags here and fails where no command has parsed them, as in a notebook.

@@ -121,10 +121,12 @@ def _render(config: Any, split: str, workdir: str | os.PathLike, progress: Progr
     """Procedural songs of a split in ``workdir/songs``."""
     root = Path(workdir) / "songs"
     songs = config.data.synthetic
-    counts = {"train": songs.num_train_songs, "test": songs.num_test_songs}
+    counts = {"train": songs.num_train_songs, "valid": songs.num_valid_songs, "test": songs.num_test_songs}
     if split not in counts:
-        raise InputError(f"procedural songs have no split '{split}' (data.root is empty); choose train or test")
+        raise InputError(f"procedural songs have no split '{split}' (data.root is empty), but {', '.join(counts)}")
     count = counts[split]
+    if count < 1:
+        raise InputError(f"data.synthetic.num_{split}_songs is {count}; there is none to use")
     rate, channels = config.audio.sample_rate, config.audio.num_channels
     workers = os.cpu_count() or 1
     write_corpus(root, split, count, songs.seconds, rate, channels, songs.seed, workers, progress, songs.soundfont)

@@ -3,11 +3,16 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from diffvs_jax.audio import files
+
 _RANGE_DB = 70.0  # shown below the loudest point of all pictures
+_N_FFT = 2048
 _NUM_MELS = 128
+_DPI = 110
 
 
 def save_spectrograms(path: str | os.PathLike, signals: Mapping[str, np.ndarray], sample_rate: int) -> None:
@@ -31,39 +36,54 @@ def save_contact_sheet(
       sample_rate: in Hz.
       inches: width and height of one spectrogram.
     """
+    figure = _draw_sheet(rows, sample_rate, inches)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        figure.savefig(unfinished, format="png")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def contact_sheet(
+    rows: Sequence[Mapping[str, np.ndarray]], sample_rate: int, inches: tuple[float, float] = (5.0, 2.2)
+) -> np.ndarray:
+    """What ``save_contact_sheet`` would write, as pixels: uint8 ``[height, width, 3]``."""
+    canvas: Any = _draw_sheet(rows, sample_rate, inches).canvas
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def _draw_sheet(rows: Sequence[Mapping[str, np.ndarray]], sample_rate: int, inches: tuple[float, float]) -> Any:
+    """The matplotlib figure of a contact sheet, on a canvas that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and only pictures need it
     from matplotlib.figure import Figure
 
     powers = [[_mel_power(audio, sample_rate) for audio in row.values()] for row in rows]
     top = max(float(power.max()) for row in powers for power in row) + 1e-12
-    figure = Figure(figsize=(inches[0] * len(rows[0]), inches[1] * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is needed
+    figure = Figure(figsize=(inches[0] * len(rows[0]), inches[1] * len(rows)), layout="constrained", dpi=_DPI)
+    FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), len(rows[0]), sharex=True, squeeze=False)
     for row_axes, row_powers, row in zip(axes, powers, rows, strict=True):
         for axis, power, (title, audio) in zip(row_axes, row_powers, row.items(), strict=True):
             decibels = 10 * np.log10(np.maximum(power / top, 10 ** (-_RANGE_DB / 10)))
             image = _draw(axis, decibels, len(audio) / sample_rate, sample_rate)
-            axis.set_title(title, loc="left", fontsize=10 if len(row) == 1 else 8)
+            axis.set_title(title, loc="left", fontsize=10 if len(row) == 1 else 8, parse_math=False)
         row_axes[0].set_ylabel("Hz")
     for axis in axes[-1]:
         axis.set_xlabel("seconds")
     figure.colorbar(image, ax=list(axes.flat), label="dB", pad=0.01, aspect=12 * len(rows))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(unfinished, dpi=110, format="png")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return figure
 
 
 def _mel_power(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """``[mels, frames]`` of the mean of all channels."""
     import librosa
 
-    mono = audio.mean(axis=1)
-    return librosa.feature.melspectrogram(y=mono, sr=sample_rate, n_fft=2048, hop_length=512, n_mels=_NUM_MELS)
+    mono = files.fit_length(audio, max(len(audio), _N_FFT)).mean(axis=1)  # a very short one ends in silence
+    return librosa.feature.melspectrogram(y=mono, sr=sample_rate, n_fft=_N_FFT, hop_length=512, n_mels=_NUM_MELS)
 
 
 def _draw(axis, decibels: np.ndarray, seconds: float, sample_rate: int):

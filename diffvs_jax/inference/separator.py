@@ -117,11 +117,7 @@ class Separator:
         for name, stem in zip(self.targets, estimate, strict=True):
             stem = files.resample(stem, self._path.sample_rate, sample_rate)
             stems[name] = files.fit_length(stem, mixture.shape[0]).reshape(audio.shape)
-        mixture = mixture.reshape(audio.shape)
-        if self.config.separation.sum_to_mixture:
-            lacking = (mixture - np.sum(list(stems.values()), axis=0)) / np.float32(len(stems))
-            stems = {name: stem + lacking for name, stem in stems.items()}
-        return add_remainder(mixture, stems)
+        return complete(mixture.reshape(audio.shape), stems, self.config.separation.sum_to_mixture)
 
     def compile(self, num_steps: int | None = None) -> Compiled:
         """Compiles the program for so many steps (the config's by default), and says how long that took.
@@ -190,6 +186,14 @@ class Separator:
                 estimates[heard] = result[: len(batch)][heard]
             yield from estimates
             advance(len(batch))
+
+
+def complete(mixture: np.ndarray, stems: Mapping[str, np.ndarray], sum_to_mixture: bool) -> dict[str, np.ndarray]:
+    """The model's stems as they are handed out: with what is left, after ``separation.sum_to_mixture`` where asked."""
+    if sum_to_mixture:
+        lacking = (mixture - np.sum(list(stems.values()), axis=0)) / np.float32(len(stems))
+        stems = {name: stem + lacking for name, stem in stems.items()}
+    return add_remainder(mixture, stems)
 
 
 def add_remainder(mixture: np.ndarray, stems: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

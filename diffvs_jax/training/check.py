@@ -13,7 +13,7 @@ _AT_LEAST_ONE = (
     *("audio.n_fft", "audio.hop_length", "audio.num_bands", "model.num_heads", "model.ffn_multiplier"),
     *("separation.batch_size", "data.stats_batches", "data.synthetic.num_train_songs", "train.batch_size"),
     *("train.num_steps", "train.log_every_steps", "train.checkpoint_every_steps", "train.keep_checkpoints"),
-    *("train.accumulate_steps", "train.validate_every_steps"),
+    *("train.accumulate_steps", "validation.num_tracks", "validation.chunks_per_track"),
 )
 
 
@@ -28,6 +28,8 @@ def check_config(config: Any) -> None:
             raise InputError(f"{name} is {operator.attrgetter(name)(config)}; it must be at least 1")
     if not config.train.ema_rates or not all(0 < rate < 1 for rate in config.train.ema_rates):
         raise InputError(f"train.ema_rates is {config.train.ema_rates}; give at least one, each between 0 and 1")
+    if config.train.validate_every_steps < 0:
+        raise InputError(f"train.validate_every_steps is {config.train.validate_every_steps}; 0 is never")
     Augmentation.from_config(config.data.augment)
     if not config.data.targets:
         raise InputError("data.targets is empty; name at least one stem")

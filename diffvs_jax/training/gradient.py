@@ -47,9 +47,12 @@ def sigma_edges(config: Any) -> np.ndarray:
     return np.exp([normal.inv_cdf(place / _NUM_SIGMA_BINS) for place in range(1, _NUM_SIGMA_BINS)])
 
 
-def make_gradient(config: Any) -> Callable[[Params, jax.Array, BandStats, jax.Array], tuple[Params, Loss]]:
+def make_gradient(
+    config: Any, shardings: Any
+) -> Callable[[Params, jax.Array, BandStats, jax.Array], tuple[Params, Loss]]:
     """``(params, stems [B, S + 1, N, A], stats, key) -> (gradient, loss)``, in ``train.accumulate_steps`` parts.
 
+    The gradient is sharded as ``shardings`` says of the parameters, part by part: no device sums up all of it.
     Noise belongs to the example, so the number of parts changes nothing but the rounding of sums
     (and dropout, which is drawn part by part).
     """
@@ -62,7 +65,8 @@ def make_gradient(config: Any) -> Callable[[Params, jax.Array, BandStats, jax.Ar
         examples = (stems, sigma, jax.random.split(noise_key, stems.shape[0]))
 
         def of_part(part, dropout_key):
-            return jax.grad(loss_of_part, has_aux=True)(params, *part, stats, dropout_key)
+            gradients, loss = jax.grad(loss_of_part, has_aux=True)(params, *part, stats, dropout_key)
+            return jax.lax.with_sharding_constraint(gradients, shardings), loss
 
         if num_parts == 1:
             return of_part(examples, dropout_key)

@@ -33,10 +33,14 @@ Log = Callable[[str], None]
 class Scores(Protocol):
     """What validation finds: the score that "best" means, and things to write down, to see and to hear, by name."""
 
-    csdr: float
-    scalars: dict[str, float]
-    images: dict[str, np.ndarray]
-    audio: dict[str, tuple[np.ndarray, int]]
+    @property
+    def csdr(self) -> float: ...  # noqa: D102
+    @property
+    def scalars(self) -> dict[str, float]: ...  # noqa: D102
+    @property
+    def images(self) -> dict[str, np.ndarray]: ...  # noqa: D102
+    @property
+    def audio(self) -> dict[str, tuple[np.ndarray, int]]: ...  # noqa: D102
 
 
 Validate = Callable[[Params, BandStats], Scores]
@@ -87,7 +91,7 @@ def train(
         if first_step >= config.train.num_steps:
             return Result(state, stats, interrupted=False)
         step = _compile(config, mesh, abstract, stats, log)
-        validate = make_validate(mesh) if make_validate else None
+        validate = make_validate(mesh) if make_validate and config.train.validate_every_steps else None
         is_first = jax.process_index() == 0
         with (
             contextlib.closing(process_batches(config, tracks, int(state.examples))) as batches,
@@ -198,7 +202,7 @@ class _Run:
             examples = describe_global_batch(self._config, tracks, int(self.state.examples))
             write_json(file, {"step": halted.step, "reason": halted.reason, "examples": examples})
         return (
-            f"{halted.reason}; {file} names the batch's tracks. The state before it is saved: run again to see the same, "
-            f"with train.max_skipped_steps above {int(self.state.skipped)} to pass over it, "
+            f"{halted.reason}; {file} names the batch's tracks. The state before it is saved: run again to see "
+            f"the same, with train.max_skipped_steps above {int(self.state.skipped)} to pass over it, "
             f"or with a train.learning_rate below {self._train.learning_rate:g}"
         )

@@ -29,8 +29,8 @@ def init_state(config: Any) -> TrainState:
     params = init_params(build_network(config), config, jax.random.key(config.seed))
     opt_state = make_optimizer(config.train).init(params)
     ema = tuple(jax.tree.map(jnp.copy, params) for _ in config.train.ema_rates)
-    counts = (jnp.zeros((), jnp.int32) for _ in range(3))
-    return TrainState(*counts, params, opt_state, ema)
+    step, examples, skipped = (jnp.zeros((), jnp.int32) for _ in range(3))
+    return TrainState(step, examples, skipped, params, opt_state, ema)
 
 
 def update_ema(ema: Params, params: Params, step: jax.Array, rate: float, rampup: float) -> Params:

@@ -27,7 +27,7 @@ def make_train_step(config: Any, mesh: Mesh, shardings: TrainState) -> Callable:
     ``wishes`` is an int32 per device of what its process wants to do next; the metric ``wish`` is their
     maximum, so that all processes hear of it after the same step.
     """
-    gradient = make_gradient(config)
+    gradient = make_gradient(config, shardings.params)
     optimizer = make_optimizer(config.train)
     schedule = learning_rate(config.train)
     max_skipped = config.train.max_skipped_steps

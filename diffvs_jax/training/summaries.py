@@ -8,7 +8,7 @@ import numpy as np
 
 from diffvs_jax.audio.representation import SignalPath
 from diffvs_jax.profiling.chips import peak_flops
-from diffvs_jax.profiling.cost import training_flops
+from diffvs_jax.profiling.cost import evaluation_flops
 from diffvs_jax.training.gradient import sigma_edges
 
 
@@ -34,15 +34,16 @@ def window_means(window: Sequence[dict[str, Any]], config: Any) -> dict[str, flo
 class Speed:
     """How fast training is, by name, all under ``speed/``.
 
-    FLOPs are those of the loss and its gradient, counted without what rematerialisation repeats. The share
-    of the peak (MFU) is told where the chip's is known.
+    FLOPs of an example are three times those of one evaluation: forward, and backward to activations and to
+    parameters; what rematerialisation repeats does not count. The share of the peak (MFU) is told where the
+    chip's is known.
     """
 
     def __init__(self, config: Any, num_devices: int):
         path = SignalPath.from_config(config)
         self._batch_size = config.train.batch_size
         self._seconds_of_audio = path.chunk_samples / path.sample_rate
-        self._flops = training_flops(config, "none")
+        self._flops = 3 * evaluation_flops(config)
         peak = peak_flops(jax.devices()[0].device_kind)
         self._peak = peak * num_devices if peak else None
 

@@ -232,8 +232,8 @@ def test_processes_draw_disjoint_tracks_in_an_epoch(constants):
 @pytest.mark.parametrize("parallel", [{}, {"num_threads": 2, "prefetch": 3}, {"num_workers": 2, "prefetch": 2}])
 def test_threads_and_workers_give_the_same_batches_from_any_example_on(noise, parallel):
     wanted = take(batches(noise, settings(**EVERYTHING)), 7).reshape(28, 2, CHUNK, 1)
-    config = settings(**EVERYTHING, **parallel)
-    np.testing.assert_array_equal(take(batches(noise, config, first_example=6), 5).reshape(20, 2, CHUNK, 1), wanted[6:26])
+    later = batches(noise, settings(**EVERYTHING, **parallel), first_example=6)
+    np.testing.assert_array_equal(take(later, 5).reshape(20, 2, CHUNK, 1), wanted[6:26])
 
 
 def test_a_batch_is_described_as_it_is_drawn(noise):

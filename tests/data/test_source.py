@@ -199,9 +199,9 @@ def test_a_training_split_must_be_in_every_folder(tmp_path, roots):
         open_names(config_of([roots[0], tmp_path]))
 
 
-def test_procedural_songs_have_no_validation_split(tmp_path):
-    with pytest.raises(InputError, match=r"procedural songs have no split 'valid' \(data\.root is empty\)"):
-        open_tracks(config_of([]), "valid", tmp_path)
+def test_procedural_songs_have_three_splits(tmp_path):
+    with pytest.raises(InputError, match=r"no split 'dev' \(data\.root is empty\), but train, valid, test"):
+        open_tracks(config_of([]), "dev", tmp_path)
     assert not any(tmp_path.iterdir())
 
 

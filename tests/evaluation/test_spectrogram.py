@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from diffvs_jax.evaluation.spectrogram import save_spectrograms
+from diffvs_jax.evaluation.spectrogram import contact_sheet, save_contact_sheet, save_spectrograms
 
 RATE = 16_000
 
@@ -40,3 +40,18 @@ def test_low_tones_are_drawn_below_high_ones(picture):
 def test_silence_can_be_drawn(tmp_path):
     save_spectrograms(tmp_path / "silent.png", {"silence": np.zeros((RATE, 1), np.float32)}, RATE)
     assert image.imread(tmp_path / "silent.png").shape[2] >= 3
+
+
+def test_pixels_are_those_of_the_file(tmp_path):
+    rows = [{"low": tone(300), "high": tone(6000)}]
+    save_contact_sheet(tmp_path / "sheet.png", rows, RATE)
+    written = image.imread(tmp_path / "sheet.png")[..., :3]
+    np.testing.assert_array_equal(contact_sheet(rows, RATE), np.round(255 * written).astype(np.uint8))
+
+
+def test_a_songs_name_is_no_formula():
+    assert contact_sheet([{r"mixture: Ca$h \and Mi$ery": tone(300)}], RATE).std() > 20
+
+
+def test_less_than_a_window_can_be_drawn():
+    assert contact_sheet([{"click": tone(300)[:100]}], RATE).std() > 20

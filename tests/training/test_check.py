@@ -25,6 +25,9 @@ def test_the_nano_config_has_no_mistake(nano_config):
         ("train.ema_rates", ()),
         ("train.schedule", "linear"),
         ("train.batch_size", 3),
+        ("train.validate_every_steps", -1),
+        ("validation.num_tracks", 0),
+        ("validation.chunks_per_track", 0),
     ],
 )
 def test_a_mistake_is_named_with_its_value(nano_config, name, value):

@@ -1,4 +1,8 @@
 import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +12,13 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.errors import InputError
+from diffvs_jax.training.gradient import encode_stems
 from diffvs_jax.training.sharding import BATCH, make_mesh, state_sharding
-from diffvs_jax.training.step import encode_stems
+from tests.commands.processes import environment
+from tests.nano import get_config
+
+# Data x fsdp of eight simulated devices; after a slash the parts of a batch.
+MESHES = ("1x1", "1x2", "2x2/2", "2x4", "8x1")
 
 # The CPU always has two (conftest.py): only an accelerator with one device may skip.
 needs_two = pytest.mark.skipif(
@@ -43,17 +52,42 @@ def test_one_copy_per_device_without_fsdp(trainer):
     assert spec_of((128, 128), trainer(2, 1).mesh) == PartitionSpec(None, None)
 
 
-@pytest.mark.parametrize(("data", "fsdp"), [(2, 1), (1, 2)], ids=["data parallel", "fsdp"])
-def test_two_devices_train_like_one(trainer, data, fsdp):
-    one, two = trainer(1, 1), trainer(data, fsdp)
-    np.testing.assert_allclose(two.run[1][:5], one.run[1][:5], rtol=1e-5)
+@pytest.fixture(scope="module")
+def on_meshes():
+    """What ``meshes.py`` prints of every mesh."""
+    script = Path(__file__).with_name("meshes.py")
+    done = subprocess.run([sys.executable, str(script), *MESHES], capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-def test_fsdp_keeps_half_of_a_large_leaf_on_each_device(trainer):
-    two = trainer(1, 2)
-    split = [leaf for leaf in jax.tree.leaves(two.fresh()) if leaf.size >= 2**12]
-    assert split
-    assert all(leaf.addressable_shards[0].data.size == leaf.size // 2 for leaf in split)
+@pytest.mark.parametrize("mesh", MESHES[1:])
+def test_any_mesh_has_the_loss_curve_of_one_device(on_meshes, mesh):
+    one = on_meshes["1x1"]["losses"]
+    assert len(set(one)) == len(one) == 20
+    np.testing.assert_allclose(on_meshes[mesh]["losses"], one, rtol=1e-5)
+
+
+def test_data_parallel_training_moves_sums_alone(on_meshes):
+    assert list(on_meshes["8x1"]["moved"]) == ["all-reduce"]
+
+
+@pytest.mark.parametrize("mesh", ["1x2", "2x4", "2x2/2"])
+def test_fsdp_gathers_parameters_and_nothing_as_large_as_a_spectrum(on_meshes, mesh):
+    moved, split = on_meshes[mesh]["moved"], on_meshes[mesh]["split"]
+    assert split and all(shape in moved["all-gather"] for shape in split)
+    path = SignalPath.from_config(get_config())
+    spectrum = 2 * path.num_frames * path.num_bins  # of one channel of one example
+    others = [shape for kind in moved.keys() - {"all-reduce"} for shape in moved[kind] if shape not in split]
+    assert all(np.prod(shape, dtype=int) < spectrum for shape in others), others
+
+
+def test_fsdp_keeps_its_part_of_large_leaves_on_each_device(on_meshes):
+    whole = on_meshes["8x1"]["share"]
+    assert whole == 1.0
+    large = 2 * (1 - on_meshes["1x2"]["share"])  # what half of it saves, twice
+    assert large > 0.2
+    assert on_meshes["2x4"]["share"] == pytest.approx(1 - 3 / 4 * large)
 
 
 @needs_two
@@ -72,16 +106,37 @@ def test_encoding_a_split_batch_moves_nothing_between_devices(trainer, nano_conf
         np.testing.assert_allclose(tensor, expected, atol=1e-5)
 
 
+def train_settings(**changes):
+    settings = get_config().train
+    settings.update(changes)
+    return settings
+
+
 def test_mesh_spans_all_devices():
     count = jax.device_count()
-    assert dict(make_mesh(1, count).shape) == {"data": count, "fsdp": 1}
-    assert dict(make_mesh(count, count).shape) == {"data": 1, "fsdp": count}
+    settings = {"batch_size": 2 * count}
+    assert dict(make_mesh(train_settings(**settings)).shape) == {"data": count, "fsdp": 1}
+    assert dict(make_mesh(train_settings(mesh=(1, -1), **settings)).shape) == {"data": 1, "fsdp": count}
+    assert dict(make_mesh(train_settings(mesh=(1, count), **settings)).shape) == {"data": 1, "fsdp": count}
+
+
+def test_one_process_may_leave_devices_out():
+    assert make_mesh(train_settings(mesh=(1, 1), batch_size=3)).devices.tolist() == [[jax.devices()[0]]]
 
 
 @needs_two
 @pytest.mark.parametrize(
-    ("fsdp", "batch_size", "message"), [(3, 4, r"train\.fsdp 3"), (0, 4, r"train\.fsdp 0"), (1, 3, "batch_size 3")]
+    ("changes", "message"),
+    [
+        ({"mesh": (-1, 3)}, r"train\.mesh \(-1, 3\): 3 does not divide 2 devices"),
+        ({"mesh": (2, 2)}, r"train\.mesh \(2, 2\) is of 4 devices; there are 2"),
+        ({"mesh": (0, 1)}, r"train\.mesh is \(0, 1\); give devices"),
+        ({"mesh": (2,)}, r"train\.mesh is \(2,\); give devices"),
+        ({"mesh": (-1, -1)}, r"only one of \(data, fsdp\)"),
+        ({"batch_size": 3}, r"train\.batch_size 3 does not divide over 2 devices$"),
+        ({"batch_size": 6, "accumulate_steps": 2}, r"6 does not divide over 2 devices in 2 parts"),
+    ],
 )
-def test_what_does_not_divide_is_bad_input(fsdp, batch_size, message):
+def test_what_does_not_divide_is_bad_input(changes, message):
     with pytest.raises(InputError, match=message):
-        make_mesh(fsdp, batch_size)
+        make_mesh(train_settings(**changes))
