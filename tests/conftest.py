@@ -71,5 +71,5 @@ def trained(tmp_path_factory, musdb_folder):
     config.data.root = str(musdb_folder)
     workdir = tmp_path_factory.mktemp("run")
     log: list[str] = []
-    state, stats = train(config, workdir, open_tracks(config, "train", workdir), log.append)
-    return Run(config, workdir, state, stats, log)
+    result = train(config, workdir, open_tracks(config, "train", workdir), log.append)
+    return Run(config, workdir, result.state, result.stats, log)

@@ -8,6 +8,7 @@ checkpoint as the newest.
 
 import contextlib
 import math
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ class RunCheckpoints:
             weights.check_shapes(folder / name, abstract)
         _check_same_run(saved_config, self._config, folder)
         args = {name: ocp.args.StandardRestore(abstract) for name, abstract in items.items()}
-        saved = self._newest.restore(step, args=ocp.args.Composite(**args))
+        with _without_traces_of_abandoned_reads():
+            saved = self._newest.restore(step, args=ocp.args.Composite(**args))
         ema, stats = tuple(saved.weights["ema"]), BandStats(**saved.weights["stats"])
         return TrainState(**saved.state, ema=ema), jax.device_get(stats)
 
@@ -158,6 +160,23 @@ def _told_plainly(folder: Path) -> Iterator[None]:
             f"{folder}: a checkpoint could not be written; those before are whole, and training goes on from them "
             f"when run again ({type(error).__name__}: {reason})"
         ) from error
+
+
+@contextlib.contextmanager
+def _without_traces_of_abandoned_reads() -> Iterator[None]:
+    """When one array cannot be read, orbax leaves the others; each of those then finds its event loop closed.
+
+    Python would print a traceback for every one of them, sooner or later, so the silence outlasts an error.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if "Event loop is closed" not in str(unraisable.exc_value):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    yield
+    sys.unraisablehook = before
 
 
 def _check_same_run(saved: ConfigDict, config: ConfigDict, folder: Path) -> None:

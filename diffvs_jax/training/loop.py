@@ -137,15 +137,15 @@ class _Run:
         log: Log,
     ):
         self.state = state  # after the newest step
-        self._stats, self._config, self._train, self._mesh = stats, config, config.train, mesh
+        self._stats, self._config, self._mesh = stats, config, mesh
         self._checkpoints, self._writer, self._report = checkpoints, writer, report
         self._signals, self._clock, self._log = signals, Clock(config.train), log
         self._saved_at = int(state.step)
 
     def go(self, step: Callable, batches: Iterator[np.ndarray], validate: Validate | None) -> bool:
         """All steps to the end or to a stop; returns whether that was an interruption."""
-        wish, total = GO_ON, self._train.num_steps
-        for number in range(self._saved_at + 1, total + 1):
+        wish, train = GO_ON, self._config.train
+        for number in range(self._saved_at + 1, train.num_steps + 1):
             began = time.perf_counter()
             stems = put_batch(next(batches), self._mesh)
             waited = time.perf_counter() - began
@@ -154,11 +154,12 @@ class _Run:
             self._report.add(number, metrics, waited)
             wish = STOP if self._signals.received else self._clock.wish()
             agreed = self._agreed(wish)
-            if validate and (number % self._train.validate_every_steps == 0 or number == total):
+            last = number == train.num_steps
+            if validate and (number % train.validate_every_steps == 0 or last):
                 self._validate(validate, number)
-            if agreed != GO_ON or number % self._train.checkpoint_every_steps == 0 or number == total:
+            if agreed != GO_ON or number % train.checkpoint_every_steps == 0 or last:
                 self._save(number)
-            if agreed == STOP and number < total:
+            if agreed == STOP and not last:
                 reason = self._signals.received or self._clock.reason or "another process"
                 self._log(f"stopped by {reason} at step {number}; run again to go on")
                 return not self._clock.reason
@@ -204,5 +205,5 @@ class _Run:
         return (
             f"{halted.reason}; {file} names the batch's tracks. The state before it is saved: run again to see "
             f"the same, with train.max_skipped_steps above {int(self.state.skipped)} to pass over it, "
-            f"or with a train.learning_rate below {self._train.learning_rate:g}"
+            f"or with a train.learning_rate below {self._config.train.learning_rate:g}"
         )

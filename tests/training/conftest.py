@@ -25,8 +25,9 @@ def make_mesh(data, fsdp):
 class Trainer:
     """The nano model on one mesh: a fresh state, and its step on a batch of stems."""
 
-    def __init__(self, data, fsdp):
+    def __init__(self, data, fsdp, **changes):
         self.config = get_config()
+        self.config.train.update(changes)
         self.mesh = make_mesh(data, fsdp)
         self.shardings = state_sharding(jax.eval_shape(lambda: init_state(self.config)), self.mesh)
         self._step = make_train_step(self.config, self.mesh, self.shardings)
@@ -35,8 +36,8 @@ class Trainer:
     def fresh(self):
         return jax.device_put(initial_state(), self.shardings)
 
-    def step(self, state, stems):
-        wishes = np.zeros(self.mesh.size, np.int32)
+    def step(self, state, stems, wish=0):
+        wishes = np.full(self.mesh.size, wish, np.int32)
         return self._step(state, put_batch(stems, self.mesh), self._stats, put_batch(wishes, self.mesh))
 
     @functools.cached_property
@@ -56,8 +57,8 @@ def initial_state():
 
 
 @functools.cache
-def _trainer(data, fsdp):
-    return Trainer(data, fsdp)
+def _trainer(data, fsdp, **changes):
+    return Trainer(data, fsdp, **changes)
 
 
 def fixed_batch(config):
@@ -73,10 +74,10 @@ def fixed_batch(config):
 def trainer():
     """``trainer(data, fsdp)`` is the ``Trainer`` of a mesh; skips where devices are missing."""
 
-    def of_mesh(data, fsdp):
+    def of_mesh(data, fsdp, **changes):
         if jax.device_count() < data * fsdp:
             pytest.skip(f"needs {data * fsdp} devices")
-        return _trainer(data, fsdp)
+        return _trainer(data, fsdp, **changes)
 
     return of_mesh
 

@@ -4,7 +4,7 @@ import optax
 import pytest
 
 from diffvs_jax.errors import InputError
-from diffvs_jax.training.optimizer import learning_rate, make_optimizer
+from diffvs_jax.training.optimizer import descend, learning_rate, make_optimizer
 
 
 @pytest.fixture
@@ -58,8 +58,28 @@ def test_gradients_are_clipped_by_their_common_norm(settings, size, seen):
 def test_weight_decay_shrinks_parameters_without_a_gradient(settings):
     settings.weight_decay = 0.1
     params = {"a": jnp.array([2.0, -4.0])}
-    updates, _ = first_update(settings, params, {"a": jnp.zeros(2)})
-    np.testing.assert_allclose(updates["a"], -0.5 * 0.1 * params["a"], rtol=1e-5)
+    directions, _ = first_update(settings, params, {"a": jnp.zeros(2)})
+    new = descend(params, directions, jnp.float32(0.5))
+    np.testing.assert_allclose(new["a"], (1 - 0.5 * 0.1) * params["a"], rtol=1e-6)
+
+
+def test_a_step_is_that_of_optax_adamw(settings):
+    rng = np.random.default_rng(0)
+    params = {"a": jnp.asarray(rng.standard_normal(5), jnp.float32)}
+    optimizer, rate = make_optimizer(settings), learning_rate(settings)
+    oracle = optax.chain(
+        optax.clip_by_global_norm(settings.clip_norm),
+        optax.adamw(rate, settings.beta1, settings.beta2, weight_decay=settings.weight_decay),
+    )
+    ours, theirs = params, params
+    our_state, their_state = optimizer.init(params), oracle.init(params)
+    for step in range(12):
+        gradients = {"a": jnp.asarray(rng.standard_normal(5), jnp.float32)}
+        directions, our_state = optimizer.update(gradients, our_state, ours)
+        ours = descend(ours, directions, rate(step))
+        updates, their_state = oracle.update(gradients, their_state, theirs)
+        theirs = optax.apply_updates(theirs, updates)
+        np.testing.assert_allclose(ours["a"], theirs["a"], rtol=1e-6, atol=1e-7)
 
 
 def test_betas_are_the_configs(settings):

@@ -6,14 +6,7 @@ import pytest
 from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.training.sharding import state_sharding
 from diffvs_jax.training.state import init_state
-from diffvs_jax.training.step import make_train_step, split_stems
-
-
-def test_mixture_is_the_sum_and_the_last_stem_is_no_target():
-    stems = np.random.default_rng(0).standard_normal((2, 3, 50, 2)).astype(np.float32)
-    mixture, targets = split_stems(jnp.asarray(stems))
-    np.testing.assert_allclose(mixture, stems[:, 0] + stems[:, 1] + stems[:, 2], atol=1e-6)
-    np.testing.assert_array_equal(targets, stems[:, :2])
+from diffvs_jax.training.step import make_train_step
 
 
 def test_loss_on_one_batch_falls(trainer, batch):
@@ -55,8 +48,45 @@ def test_state_is_donated_and_counts_steps(trainer, batch):
     new, metrics = one.step(state, batch)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
     assert int(new.step) == 1
-    assert set(metrics) == {"loss", "gradient_norm", "learning_rate", "target_std"}
+    assert int(new.examples) == len(batch) and int(new.skipped) == 0
     assert float(metrics["learning_rate"]) == 0.0
+
+
+def test_the_greatest_wish_is_a_metric(trainer, batch):
+    one = trainer(1, 1)
+    assert [int(one.step(one.fresh(), batch, wish)[1]["wish"]) for wish in (0, 2)] == [0, 2]
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_halts(trainer, batch):
+    one = trainer(1, 1)
+    state, _ = one.step(one.fresh(), batch)
+    before = jax.device_get(state)
+    bad = batch.copy()
+    bad[1, 0, 5] = np.nan
+    state, metrics = one.step(state, bad)
+    assert not np.isfinite(metrics["loss"]) and int(metrics["skipped"]) == 1
+    halted = jax.device_get(state)
+    jax.tree.map(np.testing.assert_array_equal, halted._replace(skipped=before.skipped), before)
+    state, metrics = one.step(state, batch)  # even a good one
+    assert np.isfinite(metrics["loss"])
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(state), halted)
+
+
+def test_a_skipped_step_is_counted_and_the_next_one_trains(trainer, batch):
+    one = trainer(1, 1, max_skipped_steps=1)
+    state = one.fresh()
+    for _ in range(2):
+        state, _ = one.step(state, batch)
+    before = jax.device_get(state)
+    state, _ = one.step(state, np.full_like(batch, np.inf))
+    after = jax.device_get(state)
+    assert (after.step, after.examples, after.skipped) == (3, 12, 1)
+    for name in ("params", "opt_state", "ema"):
+        jax.tree.map(np.testing.assert_array_equal, getattr(after, name), getattr(before, name))
+    state, _ = one.step(state, batch)
+    assert int(state.step) == 4 and not np.array_equal(state.params["head"]["kernel"], before.params["head"]["kernel"])
+    state, _ = one.step(state, np.full_like(batch, np.inf))
+    assert (int(state.step), int(state.skipped)) == (4, 2)  # one too many
 
 
 def test_averages_lie_between_start_and_end(trainer):
@@ -77,6 +107,7 @@ def test_two_targets_widen_the_network_and_train(nano_config, trainer, batch):
     mesh = trainer(1, 1).mesh
     step = make_train_step(nano_config, mesh, state_sharding(state, mesh))
     stems = np.concatenate([batch, batch[:, :1]], axis=1)
-    new, metrics = jax.eval_shape(step, state, stems, BandStats.ones(2, nano_config.audio.num_bands))
+    wishes = np.zeros(1, np.int32)
+    new, metrics = jax.eval_shape(step, state, stems, BandStats.ones(2, nano_config.audio.num_bands), wishes)
     assert jax.tree.map(jnp.shape, new) == jax.tree.map(jnp.shape, state)
     assert metrics["loss"].shape == ()
