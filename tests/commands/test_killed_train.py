@@ -1,31 +1,75 @@
-"""A training run that is killed goes on as if nothing had happened."""
+"""A training run that is killed, again and again, ends as if nothing had happened."""
 
+import itertools
 import json
-import signal
+import os
+import random
 import subprocess
 import sys
-from pathlib import Path
+import time
 
-from tests.commands.processes import CONFIG, environment
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from tests.commands.processes import CONFIG, HOUSE, environment
+
+NUM_KILLS = int(os.environ.get("DIFFVS_KILLS", "2"))
+NUM_STEPS = 30
 
 
-def losses(workdir):
-    """What a run wrote about its steps, but for the clock's; of a step that was repeated the later."""
+def curve(workdir):
+    """What a run wrote about its steps, each of which has one line, but for the clock's."""
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return {line.pop("step"): line for line in lines if line.pop("seconds_per_step")}
+    steps = {line.pop("step"): {key: value for key, value in line.items() if "speed/" not in key} for line in lines}
+    assert len(steps) == len(lines)
+    return steps
 
 
-def test_a_killed_run_goes_on_bit_for_bit(command, trained, musdb_folder, tmp_path):
-    workdir = tmp_path / "run"
-    flags = (f"--config={CONFIG}", f"--workdir={workdir}", f"--config.data.root={musdb_folder}")
-    flags += ("--config.demo.num_songs=0", "--config.train.checkpoint_every_steps=2")
-    script = Path(__file__).with_name("killed_train.py")
-    killed = subprocess.run([sys.executable, str(script), "step 5/", *flags], capture_output=True, env=environment())
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert list(losses(workdir)) == [1, 2, 3, 4, 5]
-    result = command("train", *flags)
+def last_checkpoint(workdir):
+    """All arrays of the last step: counts, parameters, optimiser, averages and statistics."""
+    folder = workdir / "checkpoints" / str(NUM_STEPS)
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        args = ocp.args.Composite(weights=ocp.args.StandardRestore(), state=ocp.args.StandardRestore())
+        saved = checkpointer.restore(folder, args=args)
+    return {"weights": saved.weights, "state": saved.state}
+
+
+def flags(workdir, musdb_folder):
+    changes = {"data.root": musdb_folder, "train.num_steps": NUM_STEPS, "train.checkpoint_every_steps": 2}
+    changes |= {"demo.num_songs": 0, "train.validate_every_steps": 0}
+    changed = [f"--config.{key}={value}" for key, value in changes.items()]
+    return [f"--config={CONFIG}", f"--workdir={workdir}", *changed]
+
+
+def train_until_killed(arguments, rng):
+    """Kills the train command without warning at a random moment of its output; returns where that was, or None."""
+    command = [sys.executable, "-m", "diffvs_jax.train", *arguments]
+    last = rng.randrange(2, 8 + NUM_STEPS)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(), cwd=HOUSE
+    ) as process:
+        lines = list(itertools.islice(process.stdout, last))
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        lines += process.stdout.readlines()
+    return lines if process.returncode else None
+
+
+def test_a_run_killed_at_random_moments_ends_bit_for_bit_like_one_that_was_not(command, musdb_folder, tmp_path):
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    assert command("train", *flags(undisturbed, musdb_folder)).code == 0
+    rng, kills = random.Random(os.environ.get("DIFFVS_KILLS_SEED", "0")), []
+    while len(kills) < NUM_KILLS:
+        lines = train_until_killed(flags(killed, musdb_folder), rng)
+        if lines is None:  # it was done before the moment came; the last steps once more
+            break
+        assert not any(line.startswith(("error", "Traceback", "warning")) for line in lines), "".join(lines)
+        kills.append(lines[-1] if lines else "")
+    result = command("train", *flags(killed, musdb_folder))
     assert result.code == 0, result.err
-    # Step 4 may not have been on disk yet; before it was begun, step 2 was.
-    assert "continuing from step 4" in result.out or "continuing from step 2" in result.out
-    assert "step 5/6" in result.out and "step 6/6" in result.out
-    assert losses(workdir) == losses(trained.workdir)
+    print("killed after:", *kills, sep="\n")
+    assert any("step=" in line for line in kills)
+    assert curve(killed) == curve(undisturbed)
+    assert len(curve(killed)) == NUM_STEPS
+    jax.tree.map(np.testing.assert_array_equal, last_checkpoint(killed), last_checkpoint(undisturbed))
