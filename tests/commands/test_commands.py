@@ -28,7 +28,7 @@ def test_training_renders_songs_trains_and_shows_what_it_learned(first_run):
     assert result.code == 0, result.err
     assert result.err == ""
     device = f"device: {jax.device_count()} x "
-    for words in (device, "training songs: 1", "parameters:", "step 2/2", "1 step  3 steps", "excerpt: vocals"):
+    for words in (device, "training songs: 1", "parameters:", "step=2 of=2", "validation_csdr=", "1 step  3 steps", "excerpt: vocals"):
         assert words in result.out
     assert sorted(path.name for path in (workdir / "demo").iterdir()) == [
         "instrumental.wav",
@@ -52,12 +52,12 @@ def test_training_again_goes_on(command, workdir, tmp_path):
     result = command(*arguments, "--config.demo.num_songs=0")
     assert result.code == 0, result.err
     assert "continuing from step 2" in result.out
-    assert "step 3/3" in result.out
+    assert "step=3 of=3" in result.out
     assert (tmp_path / "run" / "checkpoints" / "3").is_dir()
     finished = command(*arguments, "--config.demo.num_songs=0")
     assert finished.code == 0, finished.err
     assert "continuing from step 3" in finished.out
-    assert "step 3/3" not in finished.out
+    assert "step=3 of=3" not in finished.out
 
 
 def test_a_model_without_vocals_has_a_demo_too(command, musdb_folder, tmp_path):
@@ -234,7 +234,7 @@ def test_train_refuses_sizes_that_do_not_divide(command, musdb_folder, tmp_path)
         ("--config.audio.num_bands=3", "3"),
         ("--config.model.channels=18", "18"),
         ("--config.train.schedule=linear", "'linear'"),
-        ("--config.train.fsdp=3", "fsdp 3"),
+        ("--config.train.mesh=(-1,3)", "(-1, 3)"),
         ("--config.data.targets=('piano',)", "'piano'"),
         ("--config.sampler.num_steps=0", "num_steps is 0"),
         ("--config.separation.step_frames=14", "cannot step"),
@@ -246,3 +246,15 @@ def test_train_refuses_sizes_that_do_not_divide(command, musdb_folder, tmp_path)
 def test_train_refuses_a_workdir_of_another_model(command, workdir):
     flags = (f"--config={CONFIG}", f"--workdir={workdir}", "--config.model.channels=32")
     assert_refused(command("train", *flags), "does not fit the config", "16")
+
+
+def test_train_begins_with_the_best_of_another_run(command, workdir, tmp_path):
+    flags = (f"--config={CONFIG}", f"--workdir={tmp_path / 'run'}", "--config.train.num_steps=1")
+    flags += ("--config.demo.num_songs=0", "--config.train.validate_every_steps=0")
+    result = command("train", *flags, f"--config.init_from={workdir / 'best'}", "--config.init_optimizer=True")
+    assert result.code == 0, result.err
+    assert f"starting from the weights and optimiser state of {workdir / 'best' / '2'}, step 2" in result.out
+    assert "step=1 of=1" in result.out
+    other = (*flags[:1], f"--workdir={tmp_path / 'other'}", f"--config.init_from={workdir}")
+    assert_refused(command("train", *other, "--config.model.channels=32"), "ema/0/", "on disk, the config needs")
+    assert_refused(command("train", *other, "--config.init_from=nowhere"), "nowhere: no such checkpoint folder")
