@@ -40,6 +40,7 @@ class TrainStep:
         self.config, self.device, self.steps = config, torch.device(device), 0
         self.std = [torch.as_tensor(std, device=device) for std in (mixture_std, target_std)]
         self.network = network.to(device, memory_format=torch.channels_last)
+        self.half = self.device.type == "cuda" and config.model.dtype != "float32"
         self.loss = torch.compile(self._loss) if compiled else self._loss
         self.params = list(self.network.parameters())
         self.averages = [[param.detach().clone() for param in self.params] for _ in config.train.ema_rates]
@@ -49,8 +50,7 @@ class TrainStep:
         )
 
     def _loss(self, condition: Tensor, clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-        half = self.device.type == "cuda" and self.config.model.dtype != "float32"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             return edm_loss(self.network, condition, clean, noise, sigma, self.config.edm.sigma_data)
 
     def __call__(self, stems: Tensor) -> Tensor:

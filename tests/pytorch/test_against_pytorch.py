@@ -118,7 +118,8 @@ def test_loss_and_every_gradient_are_equal(case):
 def test_three_training_steps_are_equal():
     case = Case("nano")
     train = case.config.train
-    train.warmup_steps, train.weight_decay, train.clip_norm = 2, 0.1, 0.5
+    train.schedule, train.warmup_steps, train.num_steps = "cosine", 1, 4
+    train.weight_decay, train.clip_norm, train.ema_rampup = 0.1, 0.5, 0.3
     optimizer = make_optimizer(train)
 
     @jax.jit
