@@ -1,8 +1,8 @@
 """Diff-VS's U-Net in PyTorch, ``[B, C, T, F]`` in channels-last memory.
 
-Written from the architecture's description, not from the JAX code, which it checks. Modules go by
-the JAX names, so that weights are copied name by name. It knows what the paper has: dual-path
-RoFormers, resampling in frequency, a sinusoidal noise embedding.
+Shares no code with the JAX network, which it checks; modules go by the same names, so that weights
+are copied name by name. It knows what the paper has: dual-path RoFormers, resampling in frequency,
+a sinusoidal noise embedding.
 """
 
 import math
