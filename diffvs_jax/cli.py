@@ -27,7 +27,7 @@ def run(main: Callable[[list[str]], None]) -> None:
 
     def guarded(argv: list[str]) -> None:
         absl.logging.set_verbosity(absl.logging.WARNING)  # orbax tells every step at INFO
-        _keep_freed_memory()
+        keep_freed_memory()
         try:
             main(argv[1:])
         except (InputError, FloatingPointError) as error:  # the second: a learning rate that was too high
@@ -54,7 +54,7 @@ def announce_device() -> None:
     say(f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})")
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Asks glibc not to return freed memory to the kernel, where only a CPU can run the program.
 
     XLA allocates hundreds of megabytes per call on a CPU. Returned and fetched anew each time,

@@ -1,5 +1,6 @@
 """EDM's loss of a batch of stems and its gradient, at once or in parts, and what the loss is made of."""
 
+import functools
 from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -31,7 +32,8 @@ def split_stems(stems_BSNA: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     The mixture is the sum of the stems: here, after all augmentation, and nowhere else.
     """
-    return stems_BSNA.sum(axis=1), stems_BSNA[:, :-1]
+    rows = [stems_BSNA[:, row] for row in range(stems_BSNA.shape[1])]
+    return functools.reduce(jnp.add, rows), stems_BSNA[:, :-1]  # on a CPU sum(axis=1) takes fifty times as long
 
 
 def encode_stems(stems_BSNA: jax.Array, stats: BandStats, path: SignalPath) -> tuple[jax.Array, jax.Array]:
