@@ -10,7 +10,7 @@ from configs import quickstart, small
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.diffusion import edm
 from diffvs_jax.model.denoiser import build_network, make_denoiser
-from diffvs_jax.training.optimizer import make_optimizer
+from diffvs_jax.training.optimizer import descend, learning_rate, make_optimizer
 from diffvs_jax.training.state import update_ema
 from diffvs_jax.training.gradient import encode_stems
 from tests import nano
@@ -124,8 +124,8 @@ def test_three_training_steps_are_equal():
 
     @jax.jit
     def follow(gradient, params, opt_state, averages, step):
-        updates, opt_state = optimizer.update(gradient, opt_state, params)
-        params = optax.apply_updates(params, updates)
+        directions, opt_state = optimizer.update(gradient, opt_state, params)
+        params = descend(params, directions, learning_rate(train)(step - 1))
         rates = zip(averages, train.ema_rates, strict=True)
         return params, opt_state, [update_ema(a, params, step, rate, train.ema_rampup) for a, rate in rates]
 
