@@ -1,5 +1,6 @@
 """Commands run in processes of their own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -25,3 +26,9 @@ def python_m(*arguments):
         [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, env=environment(), cwd=HOUSE
     )
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def losses(workdir):
+    """What a run wrote about its steps, but for the clock's; of a step that was repeated the later."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return {line.pop("step"): line for line in lines if line.pop("seconds_per_step")}

@@ -1,18 +1,11 @@
 """A training run that is killed goes on as if nothing had happened."""
 
-import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.commands.processes import CONFIG, environment
-
-
-def losses(workdir):
-    """What a run wrote about its steps, but for the clock's; of a step that was repeated the later."""
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return {line.pop("step"): line for line in lines if line.pop("seconds_per_step")}
+from tests.commands.processes import CONFIG, environment, losses
 
 
 def test_a_killed_run_goes_on_bit_for_bit(command, trained, musdb_folder, tmp_path):
