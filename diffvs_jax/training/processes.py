@@ -27,7 +27,7 @@ Log = Callable[[str], None]
 class Group(NamedTuple):
     """How many processes there are, and the arguments that ``jax.distributed.initialize`` needs to join them."""
 
-    count: int
+    size: int
     arguments: dict[str, Any]
 
 
@@ -44,8 +44,8 @@ def start_processes(log: Log) -> None:
     if group is None:
         return
     address = group.arguments.get("coordinator_address", "the first host")
-    log(f"waiting for {group.count} processes; process 0 is at {address}")
-    _filter_stderr(group.count, address)
+    log(f"waiting for {group.size} processes; process 0 is at {address}")
+    _filter_stderr(group.size, address)
     try:
         jax.distributed.initialize(
             **group.arguments, initialization_timeout=_START_SECONDS, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
@@ -87,7 +87,7 @@ def find_processes(environ: Mapping[str, str]) -> Group | None:
       InputError: one of the three variables is missing, or cannot be.
     """
     found = _from_variables(environ) or _from_slurm(environ) or _from_tpu(environ)
-    return found if found and found.count > 1 else None
+    return found if found and found.size > 1 else None
 
 
 def _from_variables(environ: Mapping[str, str]) -> Group | None:
@@ -104,7 +104,7 @@ def _from_variables(environ: Mapping[str, str]) -> Group | None:
     if not count.isdecimal() or int(count) == 0:
         raise InputError(f"JAX_NUM_PROCESSES={count}: give how many processes there are, 1 or more")
     if not index.isdecimal() or int(index) >= int(count):
-        raise InputError(f"JAX_PROCESS_ID={index}: give a number from 0 to {int(count) - 1}, another one in each process")
+        raise InputError(f"JAX_PROCESS_ID={index}: give a number from 0 to {int(count) - 1}, not the same in any two")
     arguments = {"coordinator_address": address, "num_processes": int(count), "process_id": int(index)}
     return Group(int(count), arguments | {"cluster_detection_method": "deactivate"})
 
