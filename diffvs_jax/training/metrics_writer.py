@@ -1,11 +1,8 @@
 """The training curve: one JSON object per line, readable while it grows."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
-
-import jax
 
 
 class MetricsWriter:
@@ -16,8 +13,7 @@ class MetricsWriter:
 
     def __init__(self, workdir: Path):
         workdir.mkdir(parents=True, exist_ok=True)
-        first = jax.process_index() == 0  # of several processes, which share the workdir
-        self._file = (workdir / "metrics.jsonl" if first else Path(os.devnull)).open("a", buffering=1)
+        self._file = (workdir / "metrics.jsonl").open("a", buffering=1)
 
     def __enter__(self) -> "MetricsWriter":
         return self
