@@ -46,6 +46,7 @@ def start_processes(log: Log) -> None:
     address = group.arguments.get("coordinator_address", "the first host")
     log(f"waiting for {group.size} processes; process 0 is at {address}")
     _filter_stderr(group.size, address)
+    jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
     try:
         jax.distributed.initialize(
             **group.arguments, initialization_timeout=_START_SECONDS, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS

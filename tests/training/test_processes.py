@@ -157,17 +157,17 @@ def stopped(number):
 
 
 def test_processes_end_with_one_line_however_one_of_them_stops():
-    """Side by side, since they mostly wait: killed, hung, failed alone, never started, and none of these."""
-    killed, hung, failed = start(WAIT, WAIT), start(WAIT, WAIT), start(WAIT, "raise ValueError('alone')")
+    """Side by side, since they mostly wait: told to end, hung, failed alone, never started, and none of these."""
+    ended, hung, failed = start(WAIT, WAIT), start(WAIT, WAIT), start(WAIT, "raise ValueError('alone')")
     lonely, well = start(WAIT), start("time.sleep(1)", "pass")
-    signal_once_joined(0, killed, signal.SIGKILL)
+    signal_once_joined(0, ended, signal.SIGTERM)
     signal_once_joined(1, hung, signal.SIGSTOP)
-    for number, process in ((0, killed[1]), (1, hung[0]), (1, failed[0])):
+    for number, process in ((0, ended[1]), (1, hung[0]), (1, failed[0])):
         code, error = ending(process)
         assert code != 0
         assert error.startswith(stopped(number)) and error.count("\n") == 1, error
     hung[1].kill()
-    assert [ending(process)[0] for process in (killed[0], hung[1])] == [-signal.SIGKILL] * 2
+    assert [ending(process)[0] for process in (ended[0], hung[1])] == [-signal.SIGTERM, -signal.SIGKILL]
     code, error = ending(failed[1])
     assert code != 0 and error.endswith("ValueError: alone\n") and "stopped" not in error
     code, error = ending(lonely[0])
