@@ -15,7 +15,7 @@ def start(workdir, musdb_folder):
         port = server.getsockname()[1]
     flags = (f"--config={CONFIG}", f"--workdir={workdir}", f"--config.data.root={musdb_folder}")
     flags += ("--config.demo.num_songs=0", "--config.train.checkpoint_every_steps=2", "--config.train.fsdp=2")
-    flags += ("--config.model.channel_mult=(1,)",)  # process 1 compiles all anew every time
+    flags += ("--config.model.channel_mult=(1,)", "--config.model.attention=pixel")  # process 1 compiles anew each time
     together = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2", "JAX_NUM_CPU_DEVICES": "1"}
     return [
         subprocess.Popen(
