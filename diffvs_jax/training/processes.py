@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 
 from diffvs_jax.errors import InputError
 
-_VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")  # of which JAX itself reads the first alone
+_VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")  # JAX itself reads the first alone
 _START_SECONDS = 300  # in which all processes must have started
 _HEARTBEAT_SECONDS = 20  # without a sign of life, after which a process counts as stopped
 _METADATA_SECONDS = 5  # for a TPU VM's answer about its own slice
