@@ -46,8 +46,8 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def announce_device() -> None:
-    """Prints which devices run the program."""
+def announce_device(say: Callable[[str], None] = say) -> None:
+    """Says which devices run the program."""
     import jax  # imported here: commands that only read songs never start it
 
     devices = jax.devices()

@@ -17,6 +17,8 @@ _PEAK_BF16 = {
     "TPU v4": 275e12,
 }
 
+ACCELERATORS = ("A100", "H100", "TPU v4", "TPU v5 lite", "TPU v5p", "TPU v6 lite")  # of each kind one, to compare
+
 
 def peak_flops(device_kind: str) -> float | None:
     """Peak bfloat16 FLOP/s of a device by JAX's name for it; None where it is not known, as for CPUs."""

@@ -1,5 +1,6 @@
 """Commands run in processes of their own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -25,3 +26,11 @@ def python_m(*arguments):
         [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, env=environment(), cwd=HOUSE
     )
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def curve(workdir):
+    """What a run wrote about its steps, each of which has one line, but for the clock's."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    steps = {line.pop("step"): {key: value for key, value in line.items() if "speed/" not in key} for line in lines}
+    assert len(steps) == len(lines)
+    return steps

@@ -28,7 +28,15 @@ def test_training_renders_songs_trains_and_shows_what_it_learned(first_run):
     assert result.code == 0, result.err
     assert result.err == ""
     device = f"device: {jax.device_count()} x "
-    for words in (device, "training songs: 1", "parameters:", "step=2 of=2", "validation_csdr=", "1 step  3 steps", "excerpt: vocals"):
+    for words in (
+        device,
+        "training songs: 1",
+        "parameters:",
+        "step=2 of=2",
+        "validation_csdr=",
+        "1 step  3 steps",
+        "excerpt: vocals",
+    ):
         assert words in result.out
     assert sorted(path.name for path in (workdir / "demo").iterdir()) == [
         "instrumental.wav",

@@ -15,6 +15,7 @@ def test_a_dry_run_prints_the_costs_and_leaves_nothing(command, tmp_path):
     assert result.code == 0, result.err
     for words in ("middle", "one evaluation of a 0.12-s chunk", "one chunk: 5 evaluations, heun", "XLA, batch 3"):
         assert words in result.out
+    assert "hours for 6 steps of 4 examples, remat none, if 40% of the peak" in result.out
     for remat in ("none", "selective", "block"):
         assert re.search(rf"^{remat} +\d", result.out, re.MULTILINE)
     assert not (tmp_path / "run").exists()

@@ -1,7 +1,6 @@
 """A training run that is killed, again and again, ends as if nothing had happened."""
 
 import itertools
-import json
 import os
 import random
 import subprocess
@@ -12,18 +11,10 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from tests.commands.processes import CONFIG, HOUSE, environment
+from tests.commands.processes import CONFIG, HOUSE, curve, environment
 
 NUM_KILLS = int(os.environ.get("DIFFVS_KILLS", "2"))
 NUM_STEPS = 30
-
-
-def curve(workdir):
-    """What a run wrote about its steps, each of which has one line, but for the clock's."""
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    steps = {line.pop("step"): {key: value for key, value in line.items() if "speed/" not in key} for line in lines}
-    assert len(steps) == len(lines)
-    return steps
 
 
 def last_checkpoint(workdir):

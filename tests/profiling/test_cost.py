@@ -9,7 +9,7 @@ from configs.base import get_config as get_base
 from configs.small import get_config as get_small
 from diffvs_jax.model.denoiser import abstract_params
 from diffvs_jax.model.unet import REMAT
-from diffvs_jax.profiling import cost
+from diffvs_jax.profiling import cost, dry_run
 
 
 def test_parts_add_up_and_follow_the_data(nano_config):
@@ -100,3 +100,10 @@ def test_half_precision_keeps_about_half(nano_config):
 def test_the_state_counts_parameters_moments_and_averages(nano_config):
     parameters = sum(cost.parameters_by_part(nano_config).values())
     assert cost.state_bytes(nano_config) == 4 * parameters * (1 + 2 + len(nano_config.train.ema_rates))
+
+
+def test_hours_are_those_of_a_share_of_the_peak():
+    """Two hours of one H100's 989 TFLOP/s at 40 %; another has a peak of its own, and many share the work."""
+    rows = {name: list(map(float, numbers)) for name, *numbers in dry_run.hours(2 * 3600 * 0.4 * 989e12)}
+    assert rows["H100"] == pytest.approx([2.0, 0.5, 0.25, 0.125], abs=0.051)
+    assert rows["TPU v5p"][0] == pytest.approx(2 * 989 / 459, abs=0.051)

@@ -10,9 +10,9 @@ from configs import quickstart, small
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.diffusion import edm
 from diffvs_jax.model.denoiser import build_network, make_denoiser
+from diffvs_jax.training.gradient import encode_stems
 from diffvs_jax.training.optimizer import descend, learning_rate, make_optimizer
 from diffvs_jax.training.state import update_ema
-from diffvs_jax.training.gradient import encode_stems
 from tests import nano
 from tests.helpers import random_params
 

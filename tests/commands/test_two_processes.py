@@ -1,0 +1,60 @@
+"""The train command in two processes: one is killed, the other says so, and together they go on bit for bit."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from tests.commands.processes import CONFIG, Result, curve, environment
+
+
+def start(workdir, musdb_folder):
+    """Two processes with a device each, which share one copy of the state."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    flags = (f"--config={CONFIG}", f"--workdir={workdir}", f"--config.data.root={musdb_folder}")
+    flags += ("--config.demo.num_songs=0", "--config.train.checkpoint_every_steps=2", "--config.train.mesh=(1,2)")
+    flags += ("--config.model.channel_mult=(1,)", "--config.model.attention=pixel")  # process 1 compiles anew each time
+    together = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2", "JAX_NUM_CPU_DEVICES": "1"}
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "diffvs_jax.train", *flags],
+            env=environment() | together | {"JAX_PROCESS_ID": str(index)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in (0, 1)
+    ]
+
+
+def results(processes):
+    finished = [process.communicate() for process in processes]
+    return [Result(process.returncode, *texts) for process, texts in zip(processes, finished, strict=True)]
+
+
+def test_two_processes_of_which_one_is_killed_go_on_bit_for_bit(musdb_folder, tmp_path):
+    first, second = start(tmp_path / "killed", musdb_folder)
+    assert any(line.startswith("step=3 ") for line in first.stdout), first.stderr.read()
+    second.send_signal(signal.SIGKILL)
+    since = time.monotonic()
+    whole = start(tmp_path / "whole", musdb_folder)  # the first waits for a sign of life, which takes no processor
+    left, _ = results([first, second])
+    assert time.monotonic() - since < 60
+    assert left.code != 0
+    assert left.err == (
+        "error: process 1 of 2 (counted from 0) has stopped; "
+        "run all processes again, they go on from the newest checkpoint\n"
+    )
+
+    whole = results(whole)
+    assert [result.code for result in whole] == [0, 0], whole
+    assert "device: 2 x" in whole[0].out and "step=6 " in whole[0].out
+    assert "step" not in whole[1].out  # all that they have to say, process 0 says
+
+    again = results(start(tmp_path / "killed", musdb_folder))
+    assert [result.code for result in again] == [0, 0], again
+    assert "continuing from step" in again[0].out and "step=6 " in again[0].out
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+    assert len(curve(tmp_path / "killed")) == 6
