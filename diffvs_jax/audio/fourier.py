@@ -7,7 +7,7 @@ they cost n (a + b) steps instead of n log n: for a spectrogram, little beside t
 
 Sample ``b * i + j`` and bin ``k + a * l`` make the transform a DFT of size a over i, a turn by
 ``exp(-2 pi i j k / n)`` and a DFT of size b over j (Cooley and Tukey, 1965). Real signals need
-only the k up to a / 2: bins n - m hold the conjugates of bins m.
+only half of that, l up to b / 2 or k up to a / 2: bins n - m hold the conjugates of bins m.
 """
 
 import functools
@@ -21,19 +21,26 @@ _einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
 
 def rfft(signal: jax.Array) -> jax.Array:
-    """Bins 0 ... n // 2 of the last axis: real ``[..., n]`` to complex ``[..., n // 2 + 1]``, as ``numpy.fft.rfft``."""
+    """Bins 0 ... n // 2 of the last axis: real ``[..., n]`` to complex ``[..., n // 2 + 1]``, as ``numpy.fft.rfft``.
+
+    Real and imaginary parts stand side by side in both products: XLA multiplies complex matrices on a
+    CPU at a fraction of the speed.
+    """
     n = signal.shape[-1]
     a, b = _factors(n)
-    kept = a // 2 + 1
-    dtype = jnp.result_type(signal, jnp.complex64)
+    kept = b // 2 + 1
     grid = signal.reshape(*signal.shape[:-1], a, b)
-    wave = _wave(a, kept, a).astype(dtype)
-    columns = jax.lax.complex(_einsum("...ij,ik->...kj", grid, wave.real), _einsum("...ij,ik->...kj", grid, wave.imag))
-    columns = columns * _broadcast(_wave(kept, b, n).astype(dtype), columns)
-    bins = _einsum("...kj,jl->...lk", columns, _wave(b, b, b).astype(dtype))
-    others = jnp.conj(jnp.flip(bins[..., 1 : a - kept + 1], axis=(-2, -1)))
-    whole = jnp.concatenate([bins, others], axis=-1).reshape(*signal.shape[:-1], n)
-    return whole[..., : n // 2 + 1]
+    wave = _wave(a, a, a)
+    columns = _einsum("...ij,ki->...kj", grid, np.concatenate([wave.real, wave.imag]).astype(signal.dtype))
+    real, imag = columns[..., :a, :], columns[..., a:, :]
+    turn = _broadcast(_wave(a, b, n), columns)
+    cos, sin = turn.real.astype(signal.dtype), turn.imag.astype(signal.dtype)
+    turned = jnp.concatenate([real * cos - imag * sin, real * sin + imag * cos], axis=-1)
+    wave = _wave(b, kept, b)
+    both = np.block([[wave.real, wave.imag], [-wave.imag, wave.real]]).astype(signal.dtype)
+    bins = jnp.swapaxes(_einsum("...kx,xl->...kl", turned, both), -1, -2)
+    whole = jax.lax.complex(bins[..., :kept, :], bins[..., kept:, :])
+    return whole.reshape(*signal.shape[:-1], kept * a)[..., : n // 2 + 1]
 
 
 def irfft(spectrum: jax.Array, n: int) -> jax.Array:
