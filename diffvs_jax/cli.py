@@ -33,7 +33,7 @@ def run(main: Callable[[list[str]], None]) -> None:
         except (InputError, FloatingPointError) as error:  # the second: a learning rate that was too high
             _fail(str(error))
         except OSError as error:  # a folder that cannot be written, a full disk
-            _fail(f"{error.filename or ''}: {error.strerror or error}")
+            _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
@@ -42,8 +42,9 @@ def run(main: Callable[[list[str]], None]) -> None:
 
 
 def say(line: str) -> None:
-    """Prints a line at once, also into a pipe."""
-    print(line, flush=True)
+    """Prints a line at once, also into a pipe, above a progress bar where one is drawn."""
+    tqdm.write(line)
+    sys.stdout.flush()
 
 
 def announce_device(say: Callable[[str], None] = say) -> None:

@@ -21,7 +21,7 @@ SONGS = os.environ.get("DIFFVS_SONGS_DIR", "")  # real songs with these four ste
 
 def train_separate_score(config, workdir, seconds):
     """Scores of one track, with all that led there."""
-    _, stats = train(config, workdir, open_tracks(config, "train", workdir), lambda line: None)
+    _, stats, _ = train(config, workdir, open_tracks(config, "train", workdir), lambda line: None)
     separator = Separator.from_checkpoint(workdir)
     clip = load_clip(open_tracks(config, "test", workdir)[0], config.data.targets, seconds)
     estimates = separator(clip.mixture, clip.sample_rate)

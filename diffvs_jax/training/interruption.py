@@ -6,7 +6,8 @@ import threading
 import time
 from typing import Any
 
-GO_ON, SAVE, STOP = range(3)  # what a process may wish after a step; the greatest of all processes' wishes counts
+# What a process may wish after a step; the greatest of all processes' wishes counts.
+GO_ON, SAVE, TIME_UP, INTERRUPT = range(4)
 
 
 class StopSignals:
@@ -40,14 +41,10 @@ class StopSignals:
 
 
 class Clock:
-    """``train.max_minutes`` since it was made, and ``train.checkpoint_every_minutes`` since the last save.
-
-    Attributes:
-      reason: why it asks for a stop; empty before.
-    """
+    """``train.max_minutes`` since it was made, and ``train.checkpoint_every_minutes`` since the last save."""
 
     def __init__(self, train: Any) -> None:
-        now, self._minutes, self.reason = time.monotonic(), train.max_minutes, ""
+        now = time.monotonic()
         self._end = now + 60 * train.max_minutes if train.max_minutes > 0 else float("inf")
         self._interval = 60 * train.checkpoint_every_minutes if train.checkpoint_every_minutes > 0 else float("inf")
         self._saved = now
@@ -59,6 +56,5 @@ class Clock:
     def wish(self) -> int:
         """What the clock asks for now."""
         if time.monotonic() > self._end:
-            self.reason = f"train.max_minutes {self._minutes:g}"
-            return STOP
+            return TIME_UP
         return SAVE if time.monotonic() > self._saved + self._interval else GO_ON

@@ -18,7 +18,7 @@ from diffvs_jax.data.tracks import Track
 from diffvs_jax.model.denoiser import Params
 from diffvs_jax.training.batches import describe_global_batch, process_batches
 from diffvs_jax.training.checkpoint import RunCheckpoints
-from diffvs_jax.training.interruption import GO_ON, STOP, Clock, StopSignals
+from diffvs_jax.training.interruption import GO_ON, INTERRUPT, TIME_UP, Clock, StopSignals
 from diffvs_jax.training.metrics_writer import MetricsWriter
 from diffvs_jax.training.report import Halted, Report
 from diffvs_jax.training.sharding import BATCH, make_mesh, put_batch, sharded_shapes, state_sharding
@@ -152,17 +152,18 @@ class _Run:
             wishes = put_batch(np.full(len(self._mesh.local_devices), wish, np.int32), self._mesh)
             self.state, metrics = step(self.state, stems, self._stats, wishes)
             self._report.add(number, metrics, waited)
-            wish = STOP if self._signals.received else self._clock.wish()
+            wish = INTERRUPT if self._signals.received else self._clock.wish()
             agreed = self._agreed(wish)
             last = number == train.num_steps
             if validate and (number % train.validate_every_steps == 0 or last):
                 self._validate(validate, number)
             if agreed != GO_ON or number % train.checkpoint_every_steps == 0 or last:
                 self._save(number)
-            if agreed == STOP and not last:
-                reason = self._signals.received or self._clock.reason or "another process"
+            if agreed >= TIME_UP and not last:
+                asked = self._signals.received or "a signal to another process"
+                reason = asked if agreed == INTERRUPT else f"train.max_minutes {train.max_minutes:g}"
                 self._log(f"stopped by {reason} at step {number}; run again to go on")
-                return not self._clock.reason
+                return agreed == INTERRUPT
         return False
 
     def _agreed(self, wish: int) -> int:
