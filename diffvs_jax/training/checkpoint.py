@@ -75,7 +75,10 @@ class RunCheckpoints:
         with _told_plainly(self._best_folder):
             if self._best is None:
                 self._best = _manager(self._best_folder, 1)
-            self._best.save(int(state.step), args=self._items(state, stats, csdr))
+            step = int(state.step)
+            for later in [saved for saved in self._best.all_steps() if saved >= step]:
+                self._best.delete(later)  # from before a restart that trained otherwise; orbax saves no earlier step
+            self._best.save(step, args=self._items(state, stats, csdr))
             self._best.wait_until_finished()
         return True
 

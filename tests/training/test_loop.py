@@ -223,7 +223,7 @@ def test_steps_that_are_not_finite_are_passed_over_and_counted(copied_run, monke
     assert "loss" not in metrics[8] and metrics[9]["loss"] == 1
 
 
-def test_the_best_in_validation_is_kept(copied_run):
+def test_the_best_in_validation_is_kept(copied_run, trained):
     config, workdir = copied_run
     config.train.num_steps, config.train.validate_every_steps, config.train.keep_checkpoints = 12, 1, 1
     scores = iter([1.0, 3.0, float("nan"), 2.0, 2.9, 1.5])
@@ -244,6 +244,13 @@ def test_the_best_in_validation_is_kept(copied_run):
     scores = iter([2.95, 3.1])
     go_on(config, workdir, lambda mesh: validate)
     assert saved_steps(workdir, "best") == [14]
+    # So it is when the run goes another way from an earlier checkpoint.
+    shutil.rmtree(workdir / "checkpoints" / "14")
+    shutil.copytree(trained.workdir / "checkpoints" / "6", workdir / "checkpoints" / "6")
+    config.train.num_steps = 7
+    scores = iter([3.2])
+    go_on(config, workdir, lambda mesh: validate)
+    assert saved_steps(workdir, "best") == [7]
 
 
 def test_a_time_between_checkpoints_saves_too(copied_run):
