@@ -93,7 +93,8 @@ class RunCheckpoints:
         """
         while (step := self.latest_step()) is not None:
             try:
-                return self._restore(step, abstract_state)
+                with _without_traces_of_abandoned_reads():
+                    return self._restore(step, abstract_state)
             except InputError:
                 raise
             except (OSError, ValueError, KeyError) as error:
@@ -112,8 +113,7 @@ class RunCheckpoints:
             weights.check_shapes(folder / name, abstract)
         _check_same_run(saved_config, self._config, folder)
         args = {name: ocp.args.StandardRestore(abstract) for name, abstract in items.items()}
-        with _without_traces_of_abandoned_reads():
-            saved = self._newest.restore(step, args=ocp.args.Composite(**args))
+        saved = self._newest.restore(step, args=ocp.args.Composite(**args))
         ema, stats = tuple(saved.weights["ema"]), BandStats(**saved.weights["stats"])
         return TrainState(**saved.state, ema=ema), jax.device_get(stats)
 
