@@ -12,7 +12,7 @@ def get_config() -> ConfigDict:
     c.name = "base"  # the default workdir is runs/NAME
     c.seed = 0
     c.init_from = ""  # a run, a step or an export whose weights to begin with; a workdir with a checkpoint goes first
-    c.init_optimizer = False  # begin with that run's optimiser state and averages, too
+    c.init_optimizer = False  # begin with that run's optimiser state, and what its weights are an average of
     c.compilation_cache = True  # keep compiled programs in ~/.cache/diffvs_jax, for the next run
 
     c.audio = ConfigDict()

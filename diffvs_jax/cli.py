@@ -26,7 +26,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     """Parses flags and runs ``main(arguments)``; a user's mistake prints one line and exits with 2."""
 
     def guarded(argv: list[str]) -> None:
-        absl.logging.set_verbosity(absl.logging.WARNING)  # orbax tells every step at INFO
+        absl.logging.set_verbosity(absl.logging.ERROR)  # orbax tells of every save
         keep_freed_memory()
         try:
             main(argv[1:])

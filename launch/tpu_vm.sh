@@ -37,7 +37,7 @@ if [ -n "$tpu" ]; then
   where=("--zone=${zone:?give --zone=ZONE beside --tpu=$tpu}" --worker=all)
   run gcloud compute tpus tpu-vm scp "$archive" "$tpu:diffvs_jax.tar.gz" "${where[@]}"
   command="mkdir -p diffvs_jax && tar -xzf diffvs_jax.tar.gz -C diffvs_jax && bash diffvs_jax/launch/tpu_vm.sh"
-  run gcloud compute tpus tpu-vm ssh "$tpu" "${where[@]}" --command="$command$(printf ' %q' "${flags[@]}")"
+  run gcloud compute tpus tpu-vm ssh "$tpu" "${where[@]}" --command="$command${flags[*]:+$(printf ' %q' "${flags[@]}")}"
   exit
 fi
 
@@ -45,4 +45,4 @@ if [ ! -x .venv-tpu/bin/python ]; then
   run python3 -m venv .venv-tpu
   run .venv-tpu/bin/pip install --quiet --constraint constraints.txt --editable '.[tpu]'
 fi
-run exec .venv-tpu/bin/python -m diffvs_jax.train "${flags[@]}"
+run exec .venv-tpu/bin/python -m diffvs_jax.train ${flags[@]+"${flags[@]}"}

@@ -124,6 +124,11 @@ def differences(saved: ConfigDict, config: ConfigDict) -> Iterator[tuple[str, An
             yield name, before, now
 
 
+def read_item(folder: Path, name: str, abstract: Any) -> Any:
+    """One item's arrays, shaped, typed and sharded as ``abstract`` says."""
+    return _restore(folder.absolute(), **{name: ocp.args.StandardRestore(abstract)})[name]
+
+
 def export(path: str | os.PathLike, model: Model) -> None:
     """Writes a model alone. The folder appears whole or not at all.
 

@@ -1,5 +1,6 @@
 """A config's mistakes, told before a song is rendered or a step is trained."""
 
+import math
 import operator
 from typing import Any
 
@@ -15,6 +16,22 @@ _AT_LEAST_ONE = (
     *("train.num_steps", "train.log_every_steps", "train.checkpoint_every_steps", "train.keep_checkpoints"),
     *("train.accumulate_steps", "validation.num_tracks", "validation.chunks_per_track"),
 )
+# Lowest and highest value.
+_RANGES = {
+    "seed": (0, 2**32 - 1),
+    "train.max_minutes": (0, math.inf),
+    "train.checkpoint_every_minutes": (0, math.inf),
+    "train.validate_every_steps": (0, math.inf),
+    "train.max_skipped_steps": (0, math.inf),
+    "train.warmup_steps": (0, math.inf),
+    "train.learning_rate": (0, 1e30),
+    "train.weight_decay": (0, 1e30),
+    "train.clip_norm": (1e-30, math.inf),
+    "train.ema_rampup": (0, 1e30),
+    "train.beta1": (0, 1 - 1e-12),
+    "train.beta2": (0, 1 - 1e-12),
+    "validation.num_examples": (0, math.inf),
+}
 
 
 def check_config(config: Any) -> None:
@@ -26,15 +43,17 @@ def check_config(config: Any) -> None:
     for name in _AT_LEAST_ONE:
         if operator.attrgetter(name)(config) < 1:
             raise InputError(f"{name} is {operator.attrgetter(name)(config)}; it must be at least 1")
+    for name, (lowest, highest) in _RANGES.items():
+        value = operator.attrgetter(name)(config)
+        if not lowest <= value <= highest:  # NaN is in no range
+            raise InputError(f"{name} is {value}; it must lie from {lowest:g} to {highest:g}")
+    if config.init_optimizer and not config.init_from:
+        raise InputError("init_optimizer is True, and init_from names no run")
     if not config.train.ema_rates or not all(0 < rate < 1 for rate in config.train.ema_rates):
         raise InputError(f"train.ema_rates is {config.train.ema_rates}; give at least one, each between 0 and 1")
-    if config.train.validate_every_steps < 0:
-        raise InputError(f"train.validate_every_steps is {config.train.validate_every_steps}; 0 is never")
     Augmentation.from_config(config.data.augment)
     if not config.data.targets:
         raise InputError("data.targets is empty; name at least one stem")
     learning_rate(config.train)
-    if config.train.max_skipped_steps < 0:
-        raise InputError(f"train.max_skipped_steps is {config.train.max_skipped_steps}; 0 stops at the first")
     make_mesh(config.train)
     abstract_params(config)

@@ -1,9 +1,9 @@
 """A training run on disk: the whole state, to go on exactly where it stopped.
 
-``checkpoints/STEP`` are the newest, ``best/STEP`` is the one that scored best in validation. Items of a
-step: ``weights`` and ``config`` (all that separation reads, see ``model.weights``) and ``state`` (counts,
-parameters, optimiser). Orbax writes them beside and renames, so an interrupted save leaves the previous
-checkpoint as the newest.
+``checkpoints/STEP`` are the newest, ``best/STEP`` is the one that scored best in validation, and
+``nonfinite/STEP`` what a run stood at when it halted. Items of a step: ``weights`` and ``config`` (all that
+separation reads, see ``model.weights``) and ``state`` (counts, parameters, optimiser). Orbax writes them
+beside and renames, so an interrupted save leaves the previous checkpoint as the newest.
 """
 
 import contextlib
@@ -23,31 +23,31 @@ from diffvs_jax.errors import InputError
 from diffvs_jax.model import weights
 from diffvs_jax.training.state import TrainState
 
-BEST = "best"  # in the workdir, beside ``weights.CHECKPOINTS``
+BEST, NONFINITE = "best", "nonfinite"  # in the workdir, beside ``weights.CHECKPOINTS``
 
 
 class RunCheckpoints:
     """The checkpoints of one workdir, saved in the background. Close it, or use it with ``with``."""
 
     def __init__(self, workdir: Path, config: ConfigDict, log: Callable[[str], None]):
-        self._folder = (workdir / weights.CHECKPOINTS).absolute()
-        self._best_folder = (workdir / BEST).absolute()
-        self._config, self._log = config, log
+        self._workdir, self._config, self._log = workdir.absolute(), config, log
+        self._folder = self._workdir / weights.CHECKPOINTS
         self._newest = _manager(self._folder, config.train.keep_checkpoints)
-        self._best: ocp.CheckpointManager | None = None  # its folder appears with the first validation
 
     def __enter__(self) -> "RunCheckpoints":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        with _told_plainly(self._folder):
+        with self._told_plainly():
             self._newest.close()
-        if self._best is not None:
-            self._best.close()
 
     def latest_step(self) -> int | None:
         """The newest finished checkpoint's step, or None."""
         return self._newest.latest_step()
+
+    def has_any(self) -> bool:
+        """Whether a run was here before, its checkpoints damaged or not."""
+        return any(self._candidates()) or any(self._folder.glob("damaged-*"))
 
     def save(self, state: TrainState, stats: BandStats) -> None:
         """Saves the state at its step; returns once the arrays are copied, writing goes on.
@@ -56,53 +56,56 @@ class RunCheckpoints:
           OSError: this checkpoint or the one before could not be written.
         """
         step = int(state.step)
-        with _told_plainly(self._folder):
+        with self._told_plainly():
             if step != self.latest_step():
                 self._newest.save(step, args=self._items(state, stats))
 
     def wait(self) -> None:
         """Returns when all that was saved is on disk."""
-        with _told_plainly(self._folder):
+        with self._told_plainly():
             self._newest.wait_until_finished()
 
     def save_if_best(self, state: TrainState, stats: BandStats, csdr: float) -> bool:
-        """Saves a state whose validation score is above all before, and returns whether it is.
-
-        It is on disk when this returns: whoever finds a later checkpoint can trust that this one is there.
-        """
+        """Saves a state whose validation score is above all before, and returns whether it is."""
         if not csdr > self._best_csdr():
             return False
-        with _told_plainly(self._best_folder):
-            if self._best is None:
-                self._best = _manager(self._best_folder, 1)
-            step = int(state.step)
-            for later in [saved for saved in self._best.all_steps() if saved >= step]:
-                self._best.delete(later)  # from before a restart that trained otherwise; orbax saves no earlier step
-            self._best.save(step, args=self._items(state, stats, csdr))
-            self._best.wait_until_finished()
+        self._save_alone(BEST, state, stats, csdr)
         return True
 
-    def restore(self, abstract_state: TrainState) -> tuple[TrainState, BandStats]:
-        """The newest state that can be read, laid out as ``abstract_state`` is sharded.
+    def save_halted(self, state: TrainState, stats: BandStats) -> Path:
+        """Saves the state before a step that halted the run where no restart goes on from it; returns the folder."""
+        return self._save_alone(NONFINITE, state, stats)
 
-        What lies behind it and is damaged is renamed to ``damaged-STEP``, with a line that says so.
+    def restore(self, abstract_state: TrainState) -> tuple[TrainState, BandStats]:
+        """The newest state that can be read, else the best one, laid out as ``abstract_state`` is sharded.
+
+        What is damaged is renamed to ``damaged-STEP``, with a line that says so.
 
         Raises:
           InputError: the checkpoint's arrays do not fit the config (another model or optimiser), or
             none can be read.
         """
-        while (step := self.latest_step()) is not None:
+        for folder in self._candidates():
             try:
-                with _without_traces_of_abandoned_reads():
-                    return self._restore(step, abstract_state)
-            except InputError:
+                with without_traces_of_abandoned_reads():
+                    return self._restore(folder, abstract_state)
+            except (InputError, jax.errors.JaxRuntimeError):  # the second: out of memory
                 raise
-            except (OSError, ValueError, KeyError) as error:
-                self._set_aside(step, error)
-        raise InputError(f"{self._folder}: none of its checkpoints can be read; choose a new workdir")
+            except Exception as error:  # orbax raises all kinds
+                self._set_aside(folder, error)
+        raise InputError(f"{self._workdir}: none of its checkpoints can be read; choose a new workdir")
 
-    def _restore(self, step: int, abstract_state: TrainState) -> tuple[TrainState, BandStats]:
-        folder = self._folder / str(step)
+    def _candidates(self) -> list[Path]:
+        """All that may be checkpoints, in the order in which they are tried."""
+        newest, best = (
+            sorted(
+                (step for step in (self._workdir / name).glob("*") if step.name.isdigit()), key=lambda p: int(p.name)
+            )
+            for name in (weights.CHECKPOINTS, BEST)
+        )
+        return [*reversed(newest), *reversed(best)]
+
+    def _restore(self, folder: Path, abstract_state: TrainState) -> tuple[TrainState, BandStats]:
         stats = BandStats.ones(len(self._config.data.targets), self._config.audio.num_bands)
         items = {
             "weights": weights.weights_item(abstract_state.ema, stats._asdict()),
@@ -112,24 +115,37 @@ class RunCheckpoints:
         for name, abstract in items.items():
             weights.check_shapes(folder / name, abstract)
         _check_same_run(saved_config, self._config, folder)
-        args = {name: ocp.args.StandardRestore(abstract) for name, abstract in items.items()}
-        saved = self._newest.restore(step, args=ocp.args.Composite(**args))
-        ema, stats = tuple(saved.weights["ema"]), BandStats(**saved.weights["stats"])
-        return TrainState(**saved.state, ema=ema), jax.device_get(stats)
+        saved = {name: weights.read_item(folder, name, abstract) for name, abstract in items.items()}
+        ema, stats = tuple(saved["weights"]["ema"]), BandStats(**saved["weights"]["stats"])
+        return TrainState(**saved["state"], ema=ema), jax.device_get(stats)
 
-    def _set_aside(self, step: int, error: Exception) -> None:
-        damaged = self._folder / f"damaged-{step}"
+    def _set_aside(self, folder: Path, error: Exception) -> None:
+        names = (f"damaged-{folder.name}{suffix}" for suffix in ("", *(f"-{number}" for number in range(2, 1000))))
+        damaged = next(folder.with_name(name) for name in names if not folder.with_name(name).exists())
+        multihost_utils.sync_global_devices(f"found damaged {folder}")
         if jax.process_index() == 0:
-            (self._folder / str(step)).rename(damaged)
-        multihost_utils.sync_global_devices(f"set aside {step}")
+            folder.rename(damaged)
+        multihost_utils.sync_global_devices(f"set aside {folder}")
         self._newest.reload()
-        reason = " ".join(str(error).split())[:200]
-        self._log(f"warning: checkpoint {step} is damaged and now {damaged} ({type(error).__name__}: {reason})")
+        self._log(f"warning: checkpoint {folder.name} is damaged and now {damaged} ({_in_short(error)})")
 
     def _best_csdr(self) -> float:
         """The score of the best checkpoint so far."""
-        steps = weights.steps(self._best_folder)
-        return weights.load_record(steps[-1])["csdr"] if steps else -math.inf
+        for folder in reversed(weights.steps(self._workdir / BEST)):
+            try:
+                return float(weights.load_record(folder)["csdr"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self._set_aside(folder, error)
+        return -math.inf
+
+    def _save_alone(self, name: str, state: TrainState, stats: BandStats, csdr: float | None = None) -> Path:
+        """The one checkpoint in a folder, on disk when this returns."""
+        step = int(state.step)
+        with self._told_plainly(), contextlib.closing(_manager(self._workdir / name, 1)) as manager:
+            for later in [saved for saved in manager.all_steps() if saved >= step]:
+                manager.delete(later)  # from before a restart that trained otherwise; orbax saves no earlier step
+            manager.save(step, args=self._items(state, stats, csdr))
+        return self._workdir / name / str(step)
 
     def _items(self, state: TrainState, stats: BandStats, csdr: float | None = None) -> ocp.args.Composite:
         record = weights.config_item(self._config, int(state.step), len(state.ema))
@@ -138,6 +154,18 @@ class RunCheckpoints:
             config=ocp.args.JsonSave(record | ({} if csdr is None else {"csdr": csdr})),
             state=ocp.args.StandardSave(state_item(state)),
         )
+
+    @contextlib.contextmanager
+    def _told_plainly(self) -> Iterator[None]:
+        """Turns whatever goes wrong while orbax writes, as on a full disk, into one line."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit, InputError):
+            raise
+        except Exception as error:
+            whole = weights.steps(self._folder)
+            left = f"run again, training goes on from step {whole[-1].name}" if whole else "there is none before it"
+            raise OSError(f"{self._workdir}: a checkpoint could not be written; {left} ({_in_short(error)})") from error
 
 
 def state_item(state: TrainState) -> dict[str, Any]:
@@ -150,31 +178,21 @@ def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
     return ocp.CheckpointManager(folder, options=options)
 
 
-@contextlib.contextmanager
-def _told_plainly(folder: Path) -> Iterator[None]:
-    """Turns whatever goes wrong while orbax writes, as on a full disk, into one line."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, InputError):
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise OSError(
-            f"{folder}: a checkpoint could not be written; those before are whole, and training goes on from them "
-            f"when run again ({type(error).__name__}: {reason})"
-        ) from error
+def _in_short(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 @contextlib.contextmanager
-def _without_traces_of_abandoned_reads() -> Iterator[None]:
-    """When one array cannot be read, orbax leaves the others; each of those then finds its event loop closed.
+def without_traces_of_abandoned_reads() -> Iterator[None]:
+    """When one array cannot be read, orbax leaves the others; each of those then finds itself without an event loop.
 
     Python would print a traceback for every one of them, sooner or later, so the silence outlasts an error.
     """
     before = sys.unraisablehook
 
     def hook(unraisable: Any) -> None:
-        if "Event loop is closed" not in str(unraisable.exc_value):
+        text = f"{unraisable.exc_value} {unraisable.object}"
+        if not any(words in text for words in ("Event loop is closed", "coroutine", "sys.meta_path is None")):
             before(unraisable)
 
     sys.unraisablehook = hook

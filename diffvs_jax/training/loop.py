@@ -16,9 +16,11 @@ from diffvs_jax.compilation import compile_program
 from diffvs_jax.data.beside import write_json
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.model.denoiser import Params
+from diffvs_jax.model.weights import CHECKPOINTS
 from diffvs_jax.training.batches import describe_global_batch, process_batches
 from diffvs_jax.training.checkpoint import RunCheckpoints
 from diffvs_jax.training.interruption import GO_ON, INTERRUPT, TIME_UP, Clock, StopSignals
+from diffvs_jax.training.lock import only_run
 from diffvs_jax.training.metrics_writer import MetricsWriter
 from diffvs_jax.training.report import Halted, Report
 from diffvs_jax.training.sharding import BATCH, make_mesh, put_batch, sharded_shapes, state_sharding
@@ -77,18 +79,19 @@ def train(
 
     Raises:
       InputError: a config that cannot be built, or a checkpoint that does not fit it.
-      FloatingPointError: the loss is no longer finite; ``nonfinite_STEP.json`` names the batch's tracks, and a
-        checkpoint of the state before is saved.
+      FloatingPointError: the loss is no longer finite; ``nonfinite_STEP.json`` names the batch's tracks, and
+        ``nonfinite/STEP`` is a checkpoint of the state before.
       OSError: a checkpoint could not be written.
     """
     mesh = make_mesh(config.train)
     shapes = jax.eval_shape(lambda: init_state(config))
     abstract = sharded_shapes(shapes, state_sharding(shapes, mesh))
     log(f"parameters: {sum(leaf.size for leaf in jax.tree.leaves(shapes.params)) / 1e6:.2f} M")
-    with RunCheckpoints(workdir, config, log) as checkpoints:
+    with only_run(workdir), RunCheckpoints(workdir, config, log) as checkpoints:
         state, stats = find_start(config, workdir, tracks, checkpoints, abstract, log)
         first_step = int(state.step)
         if first_step >= config.train.num_steps:
+            log(f"nothing left to do: train.num_steps is {config.train.num_steps}")
             return Result(state, stats, interrupted=False)
         step = _compile(config, mesh, abstract, stats, log)
         validate = make_validate(mesh) if make_validate and config.train.validate_every_steps else None
@@ -104,7 +107,6 @@ def train(
                 interrupted = run.go(step, batches, validate)
             except Halted as halted:
                 raise FloatingPointError(run.keep_evidence(halted, workdir, tracks)) from None
-            checkpoints.wait()  # here, where a signal does not interrupt it
     return Result(run.state, stats, interrupted)
 
 
@@ -155,16 +157,18 @@ class _Run:
             wish = INTERRUPT if self._signals.received else self._clock.wish()
             agreed = self._agreed(wish)
             last = number == train.num_steps
-            if validate and (number % train.validate_every_steps == 0 or last):
-                self._validate(validate, number)
             if agreed != GO_ON or number % train.checkpoint_every_steps == 0 or last:
                 self._save(number)
             if agreed >= TIME_UP and not last:
                 asked = self._signals.received or "a signal to another process"
                 reason = asked if agreed == INTERRUPT else f"train.max_minutes {train.max_minutes:g}"
+                self._checkpoints.wait()
                 self._log(f"stopped by {reason} at step {number}; run again to go on")
                 return agreed == INTERRUPT
-        return False
+            if validate and (number % train.validate_every_steps == 0 or last):
+                self._validate(validate, number)
+        self._checkpoints.wait()
+        return agreed == INTERRUPT or (jax.process_count() == 1 and bool(self._signals.received))
 
     def _agreed(self, wish: int) -> int:
         """What to do now: one process does what it wishes, several what any of them wished a step ago.
@@ -197,14 +201,14 @@ class _Run:
     def keep_evidence(self, halted: Halted, workdir: Path, tracks: Sequence[Track]) -> str:
         """Saves the state before the step that halted, and what its batch was; returns what to tell."""
         self.state = self.state._replace(skipped=self.state.skipped - 1)
-        self._checkpoints.save(self.state, self._stats)
-        self._checkpoints.wait()
+        folder = self._checkpoints.save_halted(self.state, self._stats)
         file = workdir / f"nonfinite_{halted.step}.json"
         if jax.process_index() == 0:
             examples = describe_global_batch(self._config, tracks, int(self.state.examples))
             write_json(file, {"step": halted.step, "reason": halted.reason, "examples": examples})
         return (
-            f"{halted.reason}; {file} names the batch's tracks. The state before it is saved: run again to see "
-            f"the same, with train.max_skipped_steps above {int(self.state.skipped)} to pass over it, "
-            f"or with a train.learning_rate below {self._config.train.learning_rate:g}"
+            f"{halted.reason}; {file} names the batch's tracks, and {folder} is the state before it: moved to "
+            f"{workdir / CHECKPOINTS}, it meets the same step first. Run again with train.max_skipped_steps above "
+            f"{int(self.state.skipped)} to pass over such steps, or with a train.learning_rate below "
+            f"{self._config.train.learning_rate:g}"
         )

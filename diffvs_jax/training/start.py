@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import orbax.checkpoint as ocp
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.model import weights
-from diffvs_jax.training.checkpoint import RunCheckpoints, state_item
+from diffvs_jax.training.checkpoint import RunCheckpoints, state_item, without_traces_of_abandoned_reads
 from diffvs_jax.training.state import TrainState, init_state
 from diffvs_jax.training.statistics import find_band_stats
 
@@ -35,7 +35,7 @@ def find_start(
     Raises:
       InputError: a checkpoint or a model that does not fit the config.
     """
-    if checkpoints.latest_step() is not None:
+    if checkpoints.has_any():
         state, stats = checkpoints.restore(abstract)
         log(f"continuing from step {int(state.step)}")
         return state, stats
@@ -49,43 +49,40 @@ def find_start(
 def _from_model(config: ConfigDict, abstract: TrainState, log: Log) -> tuple[TrainState, BandStats]:
     """Step 0 of a run that begins with the parameters, and statistics, of ``config.init_from``.
 
-    With ``init_optimizer`` parameters, averages and AdamW's moments go on as they were; without, all
-    begin as the model's first average, which is what separates.
+    They are the model's first average, which is what separates; with ``init_optimizer`` the parameters that
+    it was an average of, and AdamW's moments. This run's averages begin with its parameters in both cases.
     """
     folder = weights.find(config.init_from).absolute()
     record = weights.load_record(folder)
     for name, before, now in weights.differences(weights.load_config(folder), config):
         log(f"note: {folder} was trained with {name} {before}, here it is {now}")
     stats = BandStats.ones(len(config.data.targets), config.audio.num_bands)
-    averages = [abstract.ema[0]] * record["num_ema"]
-    item = weights.weights_item(tuple(averages), stats._asdict())
+    item = weights.weights_item((abstract.params,) * record["num_ema"], stats._asdict())
     saved = _read(folder, "weights", item)
-    stats = jax.device_get(BandStats(**saved["stats"]))
-    sources = saved["ema"]
+    params, stats = saved["ema"][0], jax.device_get(BandStats(**saved["stats"]))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    fresh = jax.jit(lambda: init_state(config), out_shardings=shardings)()
-    ema = tuple(_copy(sources[min(place, len(sources) - 1)]) for place in range(len(fresh.ema)))
-    if not config.init_optimizer:
-        state = fresh._replace(params=_copy(sources[0]), ema=tuple(_copy(sources[0]) for _ in ema))
-        log(f"starting from the weights of {folder}, step {record['step']}, and its band statistics")
-        return state, stats
-    if not (folder / "state").is_dir():
-        raise InputError(
-            f"{folder}: holds no optimiser state, as exports do; name a training run, or set init_optimizer=False"
-        )
-    training = _read(folder, "state", state_item(abstract))
-    log(f"starting from the weights and optimiser state of {folder}, step {record['step']}, and its band statistics")
-    return fresh._replace(params=training["params"], opt_state=training["opt_state"], ema=ema), stats
+    state = jax.jit(lambda: init_state(config), out_shardings=shardings)()
+    if config.init_optimizer:
+        if not (folder / "state").is_dir():
+            raise InputError(
+                f"{folder}: holds no optimiser state, as exports do; name a training run, or set init_optimizer=False"
+            )
+        training = _read(folder, "state", state_item(abstract))
+        params, state = training["params"], state._replace(opt_state=training["opt_state"])
+    what = "weights and optimiser state" if config.init_optimizer else "weights"
+    log(f"starting from the {what} of {folder}, step {record['step']}, and its band statistics")
+    # Arrays of their own: a donated state may hold none twice.
+    ema = tuple(jax.tree.map(jnp.copy, params) for _ in state.ema)
+    return state._replace(params=params, ema=ema), stats
 
 
 def _read(folder: Path, name: str, abstract: Any) -> Any:
     weights.check_shapes(folder / name, abstract)
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        args = ocp.args.Composite(**{name: ocp.args.StandardRestore(abstract)})
-        return checkpointer.restore(folder, args=args)[name]
-
-
-def _copy(tree: Any) -> Any:
-    """Arrays of their own: a donated state may hold none twice."""
-    return jax.tree.map(jax.numpy.copy, tree)
+    try:
+        with without_traces_of_abandoned_reads():
+            return weights.read_item(folder, name, abstract)
+    except jax.errors.JaxRuntimeError:  # out of memory
+        raise
+    except Exception as error:  # orbax raises all kinds
+        raise InputError(f"{folder}: its {name} cannot be read, {' '.join(str(error).split())[:200]}") from error

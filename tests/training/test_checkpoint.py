@@ -50,7 +50,19 @@ def remove_arrays(step):
         shutil.rmtree(part)
 
 
+def truncate_largest(item):
+    def damage(step):
+        largest = max(
+            (path for path in (step / item).rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+        )
+        os.truncate(largest, 100)
+
+    return damage
+
+
 DAMAGE = {
+    "largest file of the state cut off": truncate_largest("state"),
+    "largest file of the weights cut off": truncate_largest("weights"),
     "arrays cut off": truncate_arrays,
     "arrays gone": remove_arrays,
     "config cut off": lambda step: os.truncate(step / "config" / "metadata", 5),
@@ -77,9 +89,39 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_goes_on(trained, r
 def test_with_every_checkpoint_damaged_nothing_is_overwritten(trained, run):
     for step in ("3", "6"):
         truncate_arrays(run / "checkpoints" / step)
-    with pytest.raises(InputError, match="none of its checkpoints can be read; choose a new workdir"):
-        restore(trained.config, run)
+    for _ in range(2):
+        with pytest.raises(InputError, match="none of its checkpoints can be read; choose a new workdir"):
+            restore(trained.config, run)
     assert (run / "checkpoints" / "damaged-3").is_dir() and (run / "checkpoints" / "damaged-6").is_dir()
+    with RunCheckpoints(run, trained.config, print) as checkpoints:
+        assert checkpoints.has_any()  # so nothing starts anew here
+
+
+def test_with_every_checkpoint_damaged_the_best_goes_on(trained, run):
+    shutil.copytree(run / "checkpoints" / "3", run / "best" / "3")
+    for step in ("3", "6"):
+        truncate_arrays(run / "checkpoints" / step)
+    assert int(restore(trained.config, run)[0].step) == 3
+
+
+def test_a_step_that_is_damaged_twice_is_set_aside_twice(trained, run):
+    for name in ("damaged-6", "damaged-6-2"):
+        shutil.copytree(newest(run), run / "spare")
+        truncate_arrays(newest(run))
+        assert int(restore(trained.config, run)[0].step) == 3
+        assert (run / "checkpoints" / name).is_dir()
+        (run / "spare").rename(newest(run))
+
+
+def test_a_best_checkpoint_whose_score_is_lost_is_replaced(trained, run):
+    shutil.copytree(newest(run), run / "best" / "6")
+    os.truncate(run / "best" / "6" / "config" / "metadata", 0)
+    log = []
+    with RunCheckpoints(run, trained.config, log.append) as checkpoints:
+        assert checkpoints.save_if_best(jax.device_put(trained.state), trained.stats, -20.0)
+        assert not checkpoints.save_if_best(jax.device_put(trained.state), trained.stats, -21.0)
+    assert len(log) == 1 and "best/damaged-6" in log[0]
+    assert [path.name for path in sorted((run / "best").iterdir())] == ["6", "damaged-6"]
 
 
 def test_what_a_kill_left_unfinished_is_passed_over_and_cleared_away(trained, run):
@@ -124,7 +166,7 @@ def test_a_full_disk_stops_in_a_line_and_leaves_whole_checkpoints(trained, run, 
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr
     told = done.stdout.splitlines()[-1]
-    assert told.startswith(f"OSError: {run}/checkpoints: a checkpoint could not be written; those before are whole")
+    assert told.startswith(f"OSError: {run}: a checkpoint could not be written; run again, training goes on from step ")
     state, _, log = restore(trained.config, run)
     assert int(state.step) >= 6 and log == []  # 7 was still being written
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -1,5 +1,6 @@
 import itertools
 import json
+import os
 import shutil
 import signal
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from diffvs_jax.profiling.chips import peak_flops
 from diffvs_jax.profiling.cost import evaluation_flops
 from diffvs_jax.training import loop
 from diffvs_jax.training.batches import process_batches
+from diffvs_jax.training.lock import only_run
 from diffvs_jax.training.loop import train
 
 # Octiles of ln sigma ~ N(-1.2, 1.2^2), as they are written.
@@ -102,7 +104,7 @@ def test_a_finished_run_has_nothing_left_to_do(copied_run, trained, monkeypatch)
     state, stats, log = go_on(config, workdir)
     assert_same_bits(state, trained.state)
     assert_same_bits(stats, trained.stats)
-    assert log[-1] == "continuing from step 6"
+    assert log[-2:] == ["continuing from step 6", "nothing left to do: train.num_steps is 6"]
     assert (workdir / "metrics.jsonl").read_text() == before
     assert saved_steps(workdir) == [3, 6]
 
@@ -198,17 +200,18 @@ def test_a_run_that_blows_up_stops_with_what_reproduces_it(copied_run, spoiled, 
     spoil(monkeypatch, {9}, spoiled)
     with pytest.raises(FloatingPointError, match=f"{spoiled} is nan at step 9; .*max_skipped_steps above 0"):
         go_on(config, workdir)
-    assert saved_steps(workdir) == [6, 8]
+    assert saved_steps(workdir) == [3, 6] and saved_steps(workdir, "nonfinite") == [8]
     assert list(metrics_of(workdir))[-1] == 8
     told = json.loads((workdir / "nonfinite_9.json").read_text())
     assert told["step"] == 9 and len(told["examples"]) == config.train.batch_size
     stems = next(process_batches(config, open_tracks(config, "train", workdir), 32))
     for example, words in zip(stems, told["examples"], strict=True):
         assert words["peaks"] == dict(zip(("vocals", "rest"), np.abs(example).max(axis=(1, 2)).tolist(), strict=True))
-    # Run again, it meets the same step at once.
+    # The state before it meets the same step first.
+    (workdir / "nonfinite" / "8").rename(workdir / "checkpoints" / "8")
     with pytest.raises(FloatingPointError, match="at step 9"):
         go_on(config, workdir)
-    assert saved_steps(workdir) == [6, 8]
+    assert saved_steps(workdir) == [3, 6, 8] and saved_steps(workdir, "nonfinite") == [8]
 
 
 def test_steps_that_are_not_finite_are_passed_over_and_counted(copied_run, monkeypatch):
@@ -295,3 +298,22 @@ def test_a_batch_of_another_size_goes_on_where_the_data_was_left(copied_run):
     config, workdir = copied_run
     config.train.batch_size, config.train.num_steps = 2, 9
     assert int(go_on(config, workdir)[0].examples) == 6 * 4 + 3 * 2
+
+
+def test_a_second_run_in_the_workdir_is_refused(copied_run):
+    config, workdir = copied_run
+    with only_run(workdir), pytest.raises(InputError, match=f"process {os.getpid()} trains here"):
+        go_on(config, workdir)
+    go_on(config, workdir)
+
+
+def test_a_signal_in_the_last_step_is_an_interruption_too(copied_run):
+    config, workdir = copied_run
+    config.train.num_steps = 7
+
+    def validate(params, stats):
+        signal.raise_signal(signal.SIGTERM)
+        return SimpleNamespace(csdr=1.0, scalars={}, images={}, audio={})
+
+    result = train(config, workdir, open_tracks(config, "train", workdir), print, lambda mesh: validate)
+    assert result.interrupted and saved_steps(workdir)[-1] == 7

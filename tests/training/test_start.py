@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -51,7 +54,7 @@ def test_with_its_optimiser_the_whole_training_goes_on(trained, config, tmp_path
     state, _, log = start(config, tmp_path)
     same(state.params, trained.state.params)
     same(state.opt_state, trained.state.opt_state)
-    same(state.ema, trained.state.ema)
+    same(state.ema, (trained.state.params,) * 2)
     assert (int(state.step), int(state.examples)) == (0, 0)
     assert "weights and optimiser state" in log[0]
 
@@ -71,7 +74,7 @@ def test_other_numbers_of_averages_and_devices_are_no_obstacle(trained, config, 
     state, _, _ = start(config, tmp_path, mesh)
     same(state.ema, (trained.state.ema[0],) * 3)
     config.init_optimizer = True
-    same(start(config, tmp_path / "other", mesh)[0].ema, (*trained.state.ema, trained.state.ema[1]))
+    same(start(config, tmp_path / "other", mesh)[0].params, trained.state.params)
 
 
 def test_the_workdirs_own_checkpoint_goes_first(trained, config):
@@ -100,6 +103,15 @@ def test_what_fits_and_means_something_else_is_noted(config, tmp_path):
     log = start(config, tmp_path)[2]
     assert any("note: " in line and "audio.alpha 0.667, here it is 0.5" in line for line in log)
     assert any("data.targets ('vocals',), here it is ('drums',)" in line for line in log)
+
+
+def test_a_damaged_model_is_bad_input(trained, config, tmp_path):
+    shutil.copytree(trained.workdir / "checkpoints" / "6", tmp_path / "run" / "checkpoints" / "6")
+    config.init_from = str(tmp_path / "run")
+    files = [path for path in (tmp_path / "run").rglob("d/*") if "weights" in str(path)]
+    os.truncate(max(files, key=lambda path: path.stat().st_size), 100)
+    with pytest.raises(InputError, match="6: its weights cannot be read"):
+        start(config, tmp_path / "new")
 
 
 @pytest.mark.parametrize("place", ["missing", "empty"])
