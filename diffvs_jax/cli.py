@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import importlib.util
+import logging
 import math
 import os
 import sys
@@ -26,7 +27,9 @@ def run(main: Callable[[list[str]], None]) -> None:
     """Parses flags and runs ``main(arguments)``; a user's mistake prints one line and exits with 2."""
 
     def guarded(argv: list[str]) -> None:
-        absl.logging.set_verbosity(absl.logging.ERROR)  # orbax tells of every save
+        # orbax tells of every save, and of one that fails in hundreds of lines; the exception says it, too.
+        absl.logging.set_verbosity(absl.logging.FATAL)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         keep_freed_memory()
         try:
             main(argv[1:])

@@ -35,11 +35,15 @@ class RunCheckpoints:
         self._newest = _manager(self._folder, config.train.keep_checkpoints)
 
     def __enter__(self) -> "RunCheckpoints":
+        self._quiet = contextlib.ExitStack()
+        self._quiet.enter_context(without_traces_of_abandoned_tasks())
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, kind: Any, *_: Any) -> None:
         with self._told_plainly():
             self._newest.close()
+        if kind is None:
+            self._quiet.close()
 
     def latest_step(self) -> int | None:
         """The newest finished checkpoint's step, or None."""
@@ -87,8 +91,7 @@ class RunCheckpoints:
         """
         for folder in self._candidates():
             try:
-                with without_traces_of_abandoned_reads():
-                    return self._restore(folder, abstract_state)
+                return self._restore(folder, abstract_state)
             except (InputError, jax.errors.JaxRuntimeError):  # the second: out of memory
                 raise
             except Exception as error:  # orbax raises all kinds
@@ -183,10 +186,10 @@ def _in_short(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def without_traces_of_abandoned_reads() -> Iterator[None]:
-    """When one array cannot be read, orbax leaves the others; each of those then finds itself without an event loop.
+def without_traces_of_abandoned_tasks() -> Iterator[None]:
+    """When one array cannot be read or written, orbax leaves the others; each then finds itself without an event loop.
 
-    Python would print a traceback for every one of them, sooner or later, so the silence outlasts an error.
+    Python would print a traceback for every one of them, sooner or later; the exception itself is raised.
     """
     before = sys.unraisablehook
 
@@ -197,7 +200,7 @@ def without_traces_of_abandoned_reads() -> Iterator[None]:
 
     sys.unraisablehook = hook
     yield
-    sys.unraisablehook = before
+    sys.unraisablehook = before  # not after an error, whose leftovers are still to come
 
 
 def _check_same_run(saved: ConfigDict, config: ConfigDict, folder: Path) -> None:

@@ -12,7 +12,7 @@ from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.model import weights
-from diffvs_jax.training.checkpoint import RunCheckpoints, state_item, without_traces_of_abandoned_reads
+from diffvs_jax.training.checkpoint import RunCheckpoints, state_item, without_traces_of_abandoned_tasks
 from diffvs_jax.training.state import TrainState, init_state
 from diffvs_jax.training.statistics import find_band_stats
 
@@ -80,7 +80,7 @@ def _from_model(config: ConfigDict, abstract: TrainState, log: Log) -> tuple[Tra
 def _read(folder: Path, name: str, abstract: Any) -> Any:
     weights.check_shapes(folder / name, abstract)
     try:
-        with without_traces_of_abandoned_reads():
+        with without_traces_of_abandoned_tasks():
             return weights.read_item(folder, name, abstract)
     except jax.errors.JaxRuntimeError:  # out of memory
         raise

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import soundfile
 from matplotlib import image
 
-from tests.commands.processes import CONFIG, python_m
+from tests.commands.processes import CONFIG, HOUSE, Result, environment, python_m
 from tests.helpers import RATE, write_song
 
 
@@ -266,3 +268,11 @@ def test_train_begins_with_the_best_of_another_run(command, workdir, tmp_path):
     other = (*flags[:1], f"--workdir={tmp_path / 'other'}", f"--config.init_from={workdir}")
     assert_refused(command("train", *other, "--config.model.channels=32"), "ema/0/", "on disk, the config needs")
     assert_refused(command("train", *other, "--config.init_from=nowhere"), "nowhere: no such checkpoint folder")
+
+
+def test_a_full_disk_is_told_in_one_line(musdb_folder, tmp_path):
+    flags = f"--config={CONFIG} --workdir={tmp_path} --config.data.root={musdb_folder} --config.demo.num_songs=0"
+    limited = f"ulimit -f 60; {sys.executable} -m diffvs_jax.train {flags}"  # files of at most 60 blocks
+    env = environment() | {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # it could not be written, either
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, env=env, cwd=HOUSE)
+    assert_refused(Result(done.returncode, done.stdout, done.stderr), f"{tmp_path}: a checkpoint could not be written")
