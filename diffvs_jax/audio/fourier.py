@@ -7,7 +7,7 @@ they cost n (a + b) steps instead of n log n: for a spectrogram, little beside t
 
 Sample ``b * i + j`` and bin ``k + a * l`` make the transform a DFT of size a over i, a turn by
 ``exp(-2 pi i j k / n)`` and a DFT of size b over j (Cooley and Tukey, 1965). Real signals need
-only half of that, l up to b / 2 or k up to a / 2: bins n - m hold the conjugates of bins m.
+only half of that, k up to a / 2: bins n - m hold the conjugates of bins m.
 """
 
 import functools
@@ -28,19 +28,21 @@ def rfft(signal: jax.Array) -> jax.Array:
     """
     n = signal.shape[-1]
     a, b = _factors(n)
-    kept = b // 2 + 1
+    kept = a // 2 + 1
     grid = signal.reshape(*signal.shape[:-1], a, b)
-    wave = _wave(a, a, a)
+    wave = _wave(kept, a, a)
     columns = _einsum("...ij,ki->...kj", grid, np.concatenate([wave.real, wave.imag]).astype(signal.dtype))
-    real, imag = columns[..., :a, :], columns[..., a:, :]
-    turn = _broadcast(_wave(a, b, n), columns)
-    cos, sin = turn.real.astype(signal.dtype), turn.imag.astype(signal.dtype)
-    turned = jnp.concatenate([real * cos - imag * sin, real * sin + imag * cos], axis=-1)
-    wave = _wave(b, kept, b)
+    turn = _broadcast(_wave(kept, b, n)[:, None], columns)  # [k, 1, j]
+    to_real = np.concatenate([turn.real, turn.imag], axis=-2).astype(signal.dtype)
+    to_imag = np.concatenate([-turn.imag, turn.real], axis=-2).astype(signal.dtype)
+    turned = columns[..., :kept, None, :] * to_real + columns[..., kept:, None, :] * to_imag  # [..., k, 2, j]
+    wave = _wave(b, b, b)
     both = np.block([[wave.real, wave.imag], [-wave.imag, wave.real]]).astype(signal.dtype)
-    bins = jnp.swapaxes(_einsum("...kx,xl->...kl", turned, both), -1, -2)
-    whole = jax.lax.complex(bins[..., :kept, :], bins[..., kept:, :])
-    return whole.reshape(*signal.shape[:-1], kept * a)[..., : n // 2 + 1]
+    bins = _einsum("...kx,xl->...kl", turned.reshape(*turned.shape[:-2], 2 * b), both)
+    bins = jnp.swapaxes(jax.lax.complex(bins[..., :b], bins[..., b:]), -1, -2)  # [..., l, k]
+    others = jnp.conj(jnp.flip(bins[..., 1 : (a + 1) // 2], axis=(-2, -1)))
+    whole = jnp.concatenate([bins, others], axis=-1)
+    return whole.reshape(*signal.shape[:-1], n)[..., : n // 2 + 1]
 
 
 def irfft(spectrum: jax.Array, n: int) -> jax.Array:

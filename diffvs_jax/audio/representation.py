@@ -173,7 +173,8 @@ def compress(z: jax.Array, alpha: float, scale: float, epsilon: float) -> jax.Ar
     Written as a real factor ``(re^2 + im^2 + epsilon)^((alpha - 1) / 2)``: no angle, no root at zero.
     """
     power = jnp.square(z.real) + jnp.square(z.imag) + epsilon
-    return z * (scale * power ** ((alpha - 1) / 2))
+    factor = scale * power ** ((alpha - 1) / 2)
+    return z * jax.lax.optimization_barrier(factor)  # or XLA computes it once for re and once for im
 
 
 def expand(z: jax.Array, alpha: float, scale: float, epsilon: float) -> jax.Array:

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from diffvs_jax.errors import InputError
-from diffvs_jax.model.layers import NEAR_ZERO, SKIP_SCALE, group_norm, xavier
+from diffvs_jax.model.layers import NEAR_ZERO, SKIP_SCALE, dense, group_norm
+from diffvs_jax.model.product import product
 
 BACKENDS = ("auto", "xla", "cudnn")
 
@@ -45,9 +46,9 @@ def _attend_xla(q_BLHD: jax.Array, k_BLHD: jax.Array, v_BLHD: jax.Array) -> jax.
     """
     q, k, v = (part.swapaxes(1, 2) for part in (q_BLHD, k_BLHD, v_BLHD))  # [B, H, L, D]
     wide = jnp.promote_types(q.dtype, jnp.float32)
-    logits = jnp.einsum("bhld,bhmd->bhlm", q, k, preferred_element_type=wide) / math.sqrt(q.shape[-1])
+    logits = product(q, k.swapaxes(-1, -2), wide) / math.sqrt(q.shape[-1])
     weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
-    out = jnp.einsum("bhlm,bhmd->bhld", weights.astype(v.dtype), v, preferred_element_type=wide)
+    out = product(weights.astype(v.dtype), v, wide)
     return (out / weights.sum(axis=-1, keepdims=True)).astype(v.dtype).swapaxes(1, 2)
 
 
@@ -67,8 +68,8 @@ class PixelAttention(nn.Module):
         if c % self.num_heads:
             raise InputError(f"model.num_heads {self.num_heads} does not divide {c} channels under pixel attention")
         h = group_norm(c, self.dtype, "norm")(x_BTFC)
-        qkv = nn.Dense(3 * c, dtype=self.dtype, kernel_init=xavier(math.sqrt(0.2)), name="qkv")(h)  # EDM's 0.2
+        qkv = dense(3 * c, self.dtype, math.sqrt(0.2), name="qkv")(h)  # EDM's 0.2
         q, k, v = (p.reshape(b, t * f, self.num_heads, c // self.num_heads) for p in jnp.split(qkv, 3, axis=-1))
         out = attend(q, k, v, self.backend).reshape(b, t, f, c)
-        out = nn.Dense(c, dtype=self.dtype, kernel_init=xavier(NEAR_ZERO), name="out")(out)
+        out = dense(c, self.dtype, NEAR_ZERO, name="out")(out)
         return (x_BTFC + out) * SKIP_SCALE

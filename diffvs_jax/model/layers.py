@@ -1,7 +1,7 @@
 """Blocks of the DDPM++ U-Net, layout ``[B, T, F, C]`` (Song et al. 2021; Karras et al. 2022, appendix F)."""
 
-import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,8 @@ import numpy as np
 from flax import linen as nn
 
 from diffvs_jax.errors import InputError
+from diffvs_jax.model.convolution import Conv
+from diffvs_jax.model.product import dense_product
 
 SKIP_SCALE = math.sqrt(0.5)  # keeps the variance of a sum of two branches
 NEAR_ZERO = 1e-5  # initial scale of layers that end a residual branch
@@ -20,9 +22,14 @@ def xavier(scale: float = 1.0) -> nn.initializers.Initializer:
     return nn.initializers.variance_scaling(scale**2, "fan_avg", "uniform")
 
 
-def conv(features: int, size: int, dtype: jnp.dtype, scale: float = 1.0, name: str | None = None) -> nn.Conv:
-    """Square convolution that keeps height and width."""
-    return nn.Conv(features, (size, size), padding="SAME", dtype=dtype, kernel_init=xavier(scale), name=name)
+def conv(features: int, size: int, dtype: jnp.dtype, scale: float = 1.0, **settings: Any) -> Conv:
+    """Convolution that keeps height and width; ``settings`` are those of ``Conv``."""
+    return Conv(features, size, dtype, xavier(scale), **settings)
+
+
+def dense(features: int, dtype: jnp.dtype, scale: float = 1.0, **settings: Any) -> nn.Dense:
+    """Dense layer over the last axis; ``settings`` are those of ``nn.Dense``."""
+    return nn.Dense(features, dtype=dtype, kernel_init=xavier(scale), dot_general=dense_product, **settings)
 
 
 class GroupNorm(nn.Module):
@@ -76,13 +83,6 @@ def downsample(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     return x
 
 
-def upsample(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """Doubles ``axes`` of ``[B, T, F, C]`` by repeating every element."""
-    for axis in axes:
-        x = jnp.repeat(x, 2, axis=axis)
-    return x
-
-
 def positional_embedding(c_noise: jax.Array, channels: int) -> jax.Array:
     """Sinusoids ``[B, channels]`` of ``[B]``: sines, then cosines (Vaswani et al. 2017, as DDPM++ has them)."""
     half = channels // 2
@@ -120,8 +120,7 @@ class NoiseEmbedding(nn.Module):
         else:
             embedding = fourier_embedding(c_noise, self.channels, self.fourier_scale)
         for index in range(2):
-            layer = nn.Dense(4 * self.channels, dtype=self.dtype, kernel_init=xavier(), name=f"linear{index}")
-            embedding = nn.silu(layer(embedding))
+            embedding = nn.silu(dense(4 * self.channels, self.dtype, name=f"linear{index}")(embedding))
         return embedding
 
 
@@ -141,15 +140,16 @@ class ResBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, embedding: jax.Array, train: bool) -> jax.Array:
-        axes = RESAMPLED_AXES[self.resampling] if self.resample else ()
-        resample = functools.partial(upsample if self.resample == "up" else downsample, axes=axes)
-        h = resample(nn.silu(group_norm(x.shape[-1], self.dtype, "norm0")(x)))
-        h = conv(self.channels, 3, self.dtype, name="conv0")(h)
-        shift = nn.Dense(self.channels, dtype=self.dtype, kernel_init=xavier(), name="shift")(embedding)
+        axes = RESAMPLED_AXES[self.resampling]
+        doubled = axes if self.resample == "up" else ()
+        h = nn.silu(group_norm(x.shape[-1], self.dtype, "norm0")(x))
+        if self.resample == "down":
+            h, x = downsample(h, axes), downsample(x, axes)
+        h = conv(self.channels, 3, self.dtype, doubled=doubled, name="conv0")(h)
+        shift = dense(self.channels, self.dtype, name="shift")(embedding)
         h = nn.silu(group_norm(self.channels, self.dtype, "norm1")(h + shift[:, None, None, :]))
         h = nn.Dropout(self.dropout, deterministic=not train)(h)
         h = conv(self.channels, 3, self.dtype, NEAR_ZERO, name="conv1")(h)
-        skip = resample(x)
         if self.resample or x.shape[-1] != self.channels:
-            skip = conv(self.channels, 1, self.dtype, name="skip")(skip)
-        return (h + skip) * SKIP_SCALE
+            x = conv(self.channels, 1, self.dtype, doubled=doubled, name="skip")(x)
+        return (h + x) * SKIP_SCALE

@@ -6,7 +6,7 @@ import numpy as np
 from flax import linen as nn
 
 from diffvs_jax.model.attention import attend
-from diffvs_jax.model.layers import NEAR_ZERO, xavier
+from diffvs_jax.model.layers import NEAR_ZERO, dense
 
 ROTARY_THETA = 10_000.0
 
@@ -45,12 +45,12 @@ class Attention(nn.Module):
         h = rms_norm(self.dtype, "norm")(x)
         inner = self.num_heads * self.head_dim
         heads = (*x.shape[:-1], self.num_heads, self.head_dim)
-        qkv = nn.Dense(3 * inner, use_bias=False, dtype=self.dtype, kernel_init=xavier(), name="qkv")(h)
+        qkv = dense(3 * inner, self.dtype, use_bias=False, name="qkv")(h)
         q, k, v = (part.reshape(heads) for part in jnp.split(qkv, 3, axis=-1))
-        gates = nn.Dense(self.num_heads, dtype=self.dtype, kernel_init=xavier(), name="gates")(h)
+        gates = dense(self.num_heads, self.dtype, name="gates")(h)
         out = attend(rotary(q), rotary(k), v, self.backend)
         out = out * nn.sigmoid(gates)[..., None]
-        project = nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype, kernel_init=xavier(NEAR_ZERO), name="out")
+        project = dense(x.shape[-1], self.dtype, NEAR_ZERO, use_bias=False, name="out")
         return project(out.reshape(*x.shape[:-1], inner))
 
 
@@ -63,8 +63,8 @@ class FeedForward(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         h = rms_norm(self.dtype, "norm")(x)
-        h = nn.Dense(self.multiplier * x.shape[-1], dtype=self.dtype, kernel_init=xavier(), name="up")(h)
-        return nn.Dense(x.shape[-1], dtype=self.dtype, kernel_init=xavier(), name="down")(nn.gelu(h))
+        h = dense(self.multiplier * x.shape[-1], self.dtype, name="up")(h)
+        return dense(x.shape[-1], self.dtype, name="down")(nn.gelu(h))
 
 
 class RoFormerLayer(nn.Module):

@@ -9,7 +9,8 @@ import pytest
 
 from diffvs_jax.errors import InputError
 from diffvs_jax.model import attention, layers, unet
-from diffvs_jax.model.layers import RESAMPLED_AXES, downsample, upsample
+from diffvs_jax.model.convolution import upsample
+from diffvs_jax.model.layers import RESAMPLED_AXES, downsample
 from diffvs_jax.model.unet import UNet
 from tests.model.networks import NANO
 from tests.model.oracles import normal
