@@ -50,9 +50,9 @@ def _convolve_doubled(
     and output 2 f + 1 is (a + b) x[f] + c x[f + 1]: two kernels of two taps, each over half the places.
     """
     if not axes:
-        layout = ("NHWC", "HWIO", "NHWC")
-        pads = (padding[1], padding[2])
-        return jax.lax.conv_general_dilated(x, kernel.astype(x.dtype), (1, 1), pads, dimension_numbers=layout)
+        return jax.lax.conv_general_dilated(
+            x, kernel.astype(x.dtype), (1, 1), (padding[1], padding[2]), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
     axis, *others = axes
     a, b, c = jnp.split(kernel, 3, axis=axis - 1)
     taps = [(a, b + c), (a + b, c)]

@@ -25,11 +25,11 @@ def dense_product(x: jax.Array, kernel: jax.Array, axes: Any, **_: Any) -> jax.A
 
 @jax.custom_vjp
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-    return a @ b
+    return jnp.matmul(a, b)
 
 
 def _forward(a: jax.Array, b: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return a @ b, (a, b)
+    return jnp.matmul(a, b), (a, b)
 
 
 def _backward(saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
