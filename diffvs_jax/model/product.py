@@ -15,7 +15,7 @@ def product(a: jax.Array, b: jax.Array, dtype: jnp.dtype | None = None) -> jax.A
     """
     if jax.default_backend() == "cpu" and a.dtype == b.dtype == (dtype or a.dtype):
         return _product(a, b)
-    return jnp.matmul(a, b, preferred_element_type=dtype)
+    return _matmul(a, b, dtype)
 
 
 def dense_product(x: jax.Array, kernel: jax.Array, axes: Any, **_: Any) -> jax.Array:
@@ -23,18 +23,23 @@ def dense_product(x: jax.Array, kernel: jax.Array, axes: Any, **_: Any) -> jax.A
     return product(x, kernel)
 
 
+def _matmul(a: jax.Array, b: jax.Array, dtype: jnp.dtype | None = None) -> jax.Array:
+    """``jnp.matmul``, but leading axes of one stay leading axes: by them rematerialisation tells attention apart."""
+    return jnp.einsum("...mk,...kn->...mn" if b.ndim > 2 else "...k,kn->...n", a, b, preferred_element_type=dtype)
+
+
 @jax.custom_vjp
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.matmul(a, b)
+    return _matmul(a, b)
 
 
 def _forward(a: jax.Array, b: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return jnp.matmul(a, b), (a, b)
+    return _matmul(a, b), (a, b)
 
 
 def _backward(saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     a, b = saved
-    to_a = gradient @ jnp.swapaxes(b, -1, -2)
+    to_a = _matmul(gradient, jnp.swapaxes(b, -1, -2))
     if b.ndim == 2:  # one matrix for all leading axes
         a, gradient = a.reshape(-1, a.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
     return to_a, _over_rows(a, gradient)
@@ -44,7 +49,7 @@ def _over_rows(a: jax.Array, b: jax.Array) -> jax.Array:
     """a^T b, ``[..., K, N]``, of ``[..., M, K]`` and ``[..., M, N]``; barriers keep XLA from undoing the steps."""
     if a.size > b.size:
         return jnp.swapaxes(jax.lax.optimization_barrier(_over_rows(b, a)), -1, -2)
-    return jax.lax.optimization_barrier(jnp.swapaxes(a, -1, -2)) @ b
+    return _matmul(jax.lax.optimization_barrier(jnp.swapaxes(a, -1, -2)), b)
 
 
 _product.defvjp(_forward, _backward)

@@ -48,3 +48,13 @@ def test_no_gradient_on_a_cpu_is_a_product_over_rows():
             ndims = [operand.aval.ndim for operand in equation.invars]
             over_rows.append(left[0] != ndims[0] - 1 and right[0] != ndims[1] - 1)
     assert len(over_rows) == 3 and not any(over_rows)
+
+
+def test_leading_axes_of_one_stay():
+    """Rematerialisation keeps products without batch axes, so that attention must have some even for one example."""
+    (dot,) = [
+        equation
+        for equation in equations(product, normal(1, 1, 5, 3), normal(1, 1, 3, 5))
+        if equation.primitive is jax.lax.dot_general_p
+    ]
+    assert dot.params["dimension_numbers"][1] == ((0, 1), (0, 1))
