@@ -82,11 +82,14 @@ class Validator:
         self._batch_size = -(-config.separation.batch_size // mesh.size) * mesh.size
         program = make_program(config)
 
+        whole = NamedSharding(mesh, PartitionSpec())
+
         def separate(params, stats, mixture, first_frames, sigmas):
-            return program(params, stats, mixture, first_frames, sigmas, jax.random.key(_SEED))
+            gathered = jax.lax.with_sharding_constraint(params, whole)  # or XLA may split activations as they are
+            return program(gathered, stats, mixture, first_frames, sigmas, jax.random.key(_SEED))
 
         # Compiles once per number of steps: all that changes from one validation to the next is an argument.
-        self._program = jax.jit(separate, out_shardings=NamedSharding(mesh, PartitionSpec()))
+        self._program = jax.jit(separate, out_shardings=whole)
 
     def __call__(self, params: Params, stats: BandStats) -> Validation:
         """Validates parameters, sharded over the mesh in any way.

@@ -12,6 +12,7 @@ import numpy as np
 from diffvs_jax.audio.representation import BandStats, SignalPath, encode_mixture, encode_targets
 from diffvs_jax.diffusion import edm
 from diffvs_jax.model.denoiser import Params, build_network, make_denoiser
+from diffvs_jax.training.sharding import gathered
 
 _NUM_SIGMA_BINS = 8
 
@@ -54,12 +55,16 @@ def make_gradient(
 ) -> Callable[[Params, jax.Array, BandStats, jax.Array], tuple[Params, Loss]]:
     """``(params, stems [B, S + 1, N, A], stats, key) -> (gradient, loss)``, in ``train.accumulate_steps`` parts.
 
-    The gradient is sharded as ``shardings`` says of the parameters, part by part: no device sums up all of it.
+    The gradient is sharded as ``shardings`` says of the parameters, part by part: no device keeps all of it.
     Noise belongs to the example, so the number of parts changes nothing but the rounding of sums
     (and dropout, which is drawn part by part).
     """
-    loss_of_part = _make_loss(config)
+    loss_of_batch = _make_loss(config)
+    mesh = jax.tree.leaves(shardings)[0].mesh
     num_parts = config.train.accumulate_steps
+
+    def loss_of_part(params: Params, *part: Any) -> tuple[jax.Array, Loss]:
+        return loss_of_batch(gathered(params, mesh), *part)
 
     def gradient(params: Params, stems: jax.Array, stats: BandStats, key: jax.Array) -> tuple[Params, Loss]:
         sigma_key, noise_key, dropout_key = jax.random.split(key, 3)

@@ -65,6 +65,14 @@ def sharded_shapes(abstract: Any, shardings: Any) -> Any:
     return jax.tree.map(lambda leaf, s: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=s), abstract, shardings)
 
 
+def gathered(tree: Any, mesh: Mesh) -> Any:
+    """``tree`` whole on every device, and sums over examples in its gradient too.
+
+    Not told so, XLA may take the split of a parameter for that of the activations it meets, and move those.
+    """
+    return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec()))
+
+
 def put_batch(batch: np.ndarray, mesh: Mesh) -> jax.Array:
     """This process's part of a global array, split along its first axis over all devices."""
     return jax.make_array_from_process_local_data(NamedSharding(mesh, BATCH), batch)
