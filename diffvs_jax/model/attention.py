@@ -13,6 +13,7 @@ from diffvs_jax.model.product import product
 BACKENDS = ("auto", "xla", "cudnn")
 
 
+@jax.named_scope("attend")  # by which profiles tell its products from those of dense layers
 def attend(q: jax.Array, k: jax.Array, v: jax.Array, backend: str) -> jax.Array:
     """Softmax attention of ``[..., L, heads, dim]``, scaled by 1 / sqrt(dim); softmax in float32.
 

@@ -43,6 +43,7 @@ def kinds_of_operations(text: str) -> dict[str, str]:
     """The kind of every operation in a compiled program's text, by name.
 
     A fusion is what its heaviest part is: a convolution with an activation after it is a convolution.
+    Convolutions of one tap are matrix products, and count as dense layers.
     """
     bodies: dict[str, list[str]] = {}  # computation to its lines
     body: list[str] = []
@@ -67,7 +68,7 @@ def _kind(lines: str) -> str:
     if re.search(r" convolution\(|custom_call_target=\"__cudnn\$conv", lines):
         return "convolutions"
     if re.search(r" dot\(|gemm|matmul", lines):
-        return "attention" if attention and re.search(r"bhl[md]", names) else "dense layers"
+        return "attention" if "/attend/" in names else "dense layers"
     if re.search(r"norm", names):
         return "norms"
     if attention:

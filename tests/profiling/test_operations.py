@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,10 @@ def test_kinds_of_a_network(nano_config):
     kinds = kinds_of_operations(compiled.as_text())
     assert {"convolutions", "dense layers", "attention", "norms", "element-wise and copies"} <= set(kinds.values())
     assert set(kinds.values()) <= set(KINDS)
+    dots = re.findall(r"%(\S+) = \S+ dot\([^)]*\), (\w+)", compiled.as_text())
+    batched = {name for name, first in dots if first == "lhs_batch_dims"}
+    assert len(batched) == 4  # two of each attention, over time and over frequency; no others have batch axes
+    assert {name for name, _ in dots if kinds[name] == "attention"} == batched
 
 
 @pytest.mark.parametrize(
