@@ -1,4 +1,4 @@
-"""Long tracks as overlapping chunks, and back, on the host.
+"""Long tracks as overlapping chunks, and back, on the host, as a stream.
 
 Chunks lie on one grid of frames. Each is faded in and out by a raised cosine whose outermost
 ``taper`` samples are dropped (a model's edges are wrong, and a cross-fade alone blends them
@@ -6,7 +6,9 @@ in); the sum is divided by the summed weights, so equal estimates give themselve
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,23 +31,49 @@ class ChunkPlan:
             )
 
 
+class Chunk(NamedTuple):
+    """One chunk of a track, ``[length, channels]``, zero-padded beyond the track's ends.
+
+    Chunk ``index`` starts at sample ``index * step - taper``. Once it is added, the track's first
+    ``final`` samples are settled.
+    """
+
+    index: int
+    audio: np.ndarray
+    final: int
+
+
 def num_chunks(num_samples: int, plan: ChunkPlan) -> int:
     """How many chunks cover a track of ``num_samples``; at least one."""
     uncovered = num_samples - (plan.length - 2 * plan.taper)
     return 1 + max(0, -(-uncovered // plan.step))
 
 
-def split(audio: np.ndarray, plan: ChunkPlan) -> Iterator[np.ndarray]:
-    """Chunks ``[length, channels]`` of ``[samples, channels]``, zero-padded beyond the track's ends.
+def split(blocks: Iterable[np.ndarray], plan: ChunkPlan) -> Iterator[Chunk]:
+    """Cuts a track that comes in blocks ``[samples, channels]`` of any length; one of no samples has no chunks.
 
-    Chunk ``i`` starts at sample ``i * step - taper`` of the track.
+    Reads one sample beyond the chunk it gives, and no more than a block further.
     """
-    num_samples = audio.shape[0]
-    for index in range(num_chunks(num_samples, plan)):
-        start = index * plan.step - plan.taper
-        inside = audio[max(start, 0) : start + plan.length]
-        before = max(-start, 0)
-        yield np.pad(inside, ((before, plan.length - before - inside.shape[0]), (0, 0)))
+    blocks = iter(blocks)
+    held: list[np.ndarray] = []  # from the chunk's start on
+    have = num_samples = 0
+    for index in itertools.count():
+        while have <= plan.length and (block := next(blocks, None)) is not None:
+            if not held:
+                held, have = [np.zeros((plan.taper, block.shape[1]), np.float32)], plan.taper
+            held.append(block)
+            have += block.shape[0]
+            num_samples += block.shape[0]
+        if not num_samples:
+            return
+        audio = np.concatenate(held)
+        last = have <= plan.length - plan.taper
+        missing = max(plan.length - have, 0)
+        final = num_samples if last else max((index + 1) * plan.step - plan.taper, 0)
+        yield Chunk(index, np.pad(audio[: plan.length], ((0, missing), (0, 0))), final)
+        if last:
+            return
+        held, have = [audio[plan.step :]], have - plan.step
 
 
 def fade(plan: ChunkPlan) -> np.ndarray:
@@ -59,26 +87,26 @@ def fade(plan: ChunkPlan) -> np.ndarray:
     return np.pad(weights, plan.taper).astype(np.float32)
 
 
-def overlap_add(chunks: Iterable[np.ndarray], num_samples: int, plan: ChunkPlan) -> Iterator[np.ndarray]:
-    """Cross-fades chunks ``[..., length, channels]`` into consecutive blocks of the track.
+def overlap_add(chunks: Iterable[tuple[np.ndarray, int]], plan: ChunkPlan) -> Iterator[np.ndarray]:
+    """Cross-fades estimates ``[..., length, channels]`` of a track's chunks, each with its chunk's ``final``.
 
     Holds one chunk in memory whatever the track's length. The blocks ``[..., samples, channels]``
-    join along axis -2 to exactly ``num_samples``.
+    join along axis -2 to the track's length.
     """
     weights = fade(plan)
     weight_column = weights[:, None]
-    position, last = -plan.taper, num_chunks(num_samples, plan) - 1
+    position, done = -plan.taper, 0
     total: np.ndarray | None = None
     norm = np.zeros(plan.length, np.float32)
-    for index, chunk in enumerate(chunks):
+    for chunk, final in chunks:
         if total is None:
             total = np.zeros_like(chunk, dtype=np.float32)
         total += chunk * weight_column
         norm += weights
-        ready = plan.length if index == last else plan.step
-        first, end = max(-position, 0), min(ready, num_samples - position)
-        if end > first:
+        if final > done:
+            first, end = done - position, final - position
             yield total[..., first:end, :] / norm[first:end, None]
+        done = final
         total = _shift(total, plan.step, axis=-2)
         norm = _shift(norm, plan.step, axis=-1)
         position += plan.step

@@ -142,6 +142,15 @@ def decode(x_BTFC: jax.Array, context: Context, path: SignalPath) -> jax.Array:
     return jnp.where(context.silent[:, None, None, None], 0.0, audio)
 
 
+def units(context: Context, path: SignalPath) -> jax.Array:
+    """How much one is in each channel of ``encode_targets``, ``[B, C]``, in the amplitude transform's own units.
+
+    Chunks of one track differ in it by their peaks: multiplied by it, their tensors can be compared.
+    """
+    std = jnp.repeat(context.target_std, path.num_channels * 2, axis=-1)  # [B or 1, S, C of a target]
+    return context.peak[:, None] ** path.alpha * std.reshape(std.shape[0], -1)
+
+
 class FrameMoments(NamedTuple):
     """Frame by frame, what the training set's statistics are summed from; rows R: the mixture, then the targets."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from diffvs_jax.audio import files
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
-from diffvs_jax.inference.separator import INSTRUMENTAL, VOCALS, add_remainder
+from diffvs_jax.inference.remainder import INSTRUMENTAL, VOCALS, add_remainder
 from diffvs_jax.metrics import sdr
 
 Stems = Mapping[str, np.ndarray]

@@ -16,8 +16,9 @@ from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.scoring import Clip, Stems, score, summarize
 from diffvs_jax.evaluation.spectrogram import contact_sheet
-from diffvs_jax.inference.program import make_program
-from diffvs_jax.inference.separator import add_remainder, complete, separation_plan
+from diffvs_jax.inference.program import chunks_at_once, make_program
+from diffvs_jax.inference.remainder import add_remainder, complete
+from diffvs_jax.inference.separator import separation_plan
 from diffvs_jax.metrics.sdr import usdr
 from diffvs_jax.model.denoiser import Params
 
@@ -79,7 +80,8 @@ class Validator:
         self._references_given = False
 
         self._split = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
-        self._batch_size = -(-config.separation.batch_size // mesh.size) * mesh.size
+        at_once = chunks_at_once(config, mesh.devices.flat[0].platform)
+        self._batch_size = -(-at_once // mesh.size) * mesh.size
         program = make_program(config)
 
         whole = NamedSharding(mesh, PartitionSpec())

@@ -18,22 +18,50 @@ def track(num_samples, channels=2):
     return np.random.default_rng(num_samples).uniform(-1, 1, (num_samples, channels)).astype(np.float32)
 
 
+def blocks_of(audio, size=37):
+    """The track in blocks that fit no plan."""
+    return (audio[start : start + size] for start in range(0, len(audio), size))
+
+
+def chunks_of(audio, plan):
+    return [chunk.audio for chunk in split(blocks_of(audio), plan)]
+
+
+def joined(chunks, plan):
+    """What comes of estimates of all chunks of a track."""
+    return np.concatenate(list(overlap_add(chunks, plan)), axis=-2)
+
+
 @plans
 @lengths
 def test_identity_gives_the_track_back_at_its_exact_length(plan, num_samples):
     audio = track(num_samples)
-    blocks = list(overlap_add(split(audio, plan), num_samples, plan))
-    joined = np.concatenate(blocks, axis=-2)
-    assert joined.shape == audio.shape and joined.dtype == np.float32
-    np.testing.assert_allclose(joined, audio, atol=1e-5)
+    back = joined(((chunk.audio, chunk.final) for chunk in split(blocks_of(audio), plan)), plan)
+    assert back.shape == audio.shape and back.dtype == np.float32
+    np.testing.assert_allclose(back, audio, atol=1e-5)
+
+
+@plans
+@lengths
+@pytest.mark.parametrize("size", [1, 5, 64, 5000])
+def test_the_size_of_the_blocks_leaves_the_chunks(plan, num_samples, size):
+    audio = track(num_samples)
+    expected = split([audio], plan)
+    for chunk, other in itertools.zip_longest(split(blocks_of(audio, size), plan), expected):
+        assert (chunk.index, chunk.final) == (other.index, other.final)
+        np.testing.assert_array_equal(chunk.audio, other.audio)
+
+
+def test_nothing_has_no_chunks():
+    assert list(split([], PLANS[0])) == [] and list(split([np.zeros((0, 2), np.float32)], PLANS[0])) == []
 
 
 @lengths
 def test_several_targets_come_back_along_their_own_axis(num_samples):
     plan, audio = PLANS[0], track(num_samples)
     gains = np.float32([1, -2, 0.5])[:, None, None]
-    blocks = overlap_add((gains * chunk for chunk in split(audio, plan)), num_samples, plan)
-    np.testing.assert_allclose(np.concatenate(list(blocks), axis=-2), gains * audio, atol=1e-5)
+    back = joined(((gains * chunk.audio, chunk.final) for chunk in split([audio], plan)), plan)
+    np.testing.assert_allclose(back, gains * audio, atol=1e-5)
 
 
 @plans
@@ -42,28 +70,27 @@ def test_chunks_are_as_few_as_cover_the_track(plan, num_samples):
     inner = plan.length - 2 * plan.taper
     enough = next(n for n in itertools.count(1) if (n - 1) * plan.step + inner >= num_samples)
     assert num_chunks(num_samples, plan) == enough
-    assert len(list(split(track(num_samples), plan))) == enough
+    assert len(chunks_of(track(num_samples), plan)) == enough
 
 
 @plans
 def test_chunks_are_slices_of_the_zero_padded_track(plan):
     audio = track(100)
     padded = np.pad(audio, ((plan.taper, 2 * plan.length), (0, 0)))
-    for index, chunk in enumerate(split(audio, plan)):
+    for index, chunk in enumerate(chunks_of(audio, plan)):
         np.testing.assert_array_equal(chunk, padded[index * plan.step : index * plan.step + plan.length])
 
 
 @plans
 def test_what_the_model_does_in_the_taper_is_dropped(plan):
     def poisoned():
-        for chunk in split(audio, plan):
+        for _, chunk, final in split([audio], plan):
             chunk[: plan.taper] = 1e6
             chunk[plan.length - plan.taper :] = -1e6
-            yield chunk
+            yield chunk, final
 
     audio = track(200)
-    joined = np.concatenate(list(overlap_add(poisoned(), 200, plan)))
-    np.testing.assert_allclose(joined, audio, atol=1e-5)
+    np.testing.assert_allclose(joined(poisoned(), plan), audio, atol=1e-5)
 
 
 @plans
@@ -75,38 +102,27 @@ def test_fade_is_positive_inside_and_zero_in_the_taper(plan):
 
 def test_seams_fade_from_one_chunk_to_the_next_without_a_jump():
     plan = ChunkPlan(256, 128, 8)
-    steps = (np.full((256, 1), index, np.float32) for index in range(4))
-    joined = np.concatenate(list(overlap_add(steps, 500, plan)))[:, 0]
-    assert joined[0] == 0 and joined[-1] == 3
-    slope = np.diff(joined)
+    steps = [(np.full((256, 1), index, np.float32), final) for index, final in enumerate([120, 248, 376, 500])]
+    back = joined(steps, plan)[:, 0]
+    assert back[0] == 0 and back[-1] == 3
+    slope = np.diff(back)
     assert slope.min() > -1e-5 and slope.max() < 0.05
 
 
-def test_overlap_add_streams_with_one_chunk_in_flight():
-    plan, pulled = ChunkPlan(64, 32, 4), 0
+def test_a_track_streams_with_one_chunk_in_flight():
+    plan, read = ChunkPlan(64, 32, 4), 0
 
     def counted():
-        nonlocal pulled
-        for chunk in split(audio, plan):
-            pulled += 1
-            yield chunk
+        nonlocal read
+        for block in blocks_of(track(1000), 8):
+            read += 1
+            yield block
 
-    audio = track(1000)
     sizes = []
-    for count, block in enumerate(overlap_add(counted(), 1000, plan), start=1):
-        assert pulled == count
+    for block in overlap_add(((chunk.audio, chunk.final) for chunk in split(counted(), plan)), plan):
         sizes.append(block.shape[0])
+        assert 8 * read <= sum(sizes) + plan.length + 2 * plan.taper + 8
     assert max(sizes) <= plan.length and sum(sizes) == 1000
-
-
-def test_split_makes_chunks_only_as_they_are_asked_for():
-    class Lazy:
-        shape = (10**12, 2)
-
-        def __getitem__(self, index):
-            return np.zeros((index.stop - index.start, 2), np.float32)
-
-    assert next(split(Lazy(), PLANS[0])).shape == (64, 2)
 
 
 @pytest.mark.parametrize("step", [0, -1, 57])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffvs_jax.errors import InputError
-from diffvs_jax.inference.separator import add_remainder
+from diffvs_jax.inference.remainder import add_remainder
 from tests.helpers import RATE, random_separator
 from tests.inference.songs import music
 from tests.nano import get_config

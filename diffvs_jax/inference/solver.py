@@ -1,0 +1,169 @@
+"""Calls of the compiled program: on all devices, two under way at a time, smaller when memory runs out."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from diffvs_jax.audio.representation import BandStats, SignalPath
+from diffvs_jax.compilation import Compiled, compile_program
+from diffvs_jax.errors import InputError
+from diffvs_jax.inference.packing import Call, Piece
+from diffvs_jax.inference.program import chunks_at_once, make_program
+from diffvs_jax.inference.track import Estimate
+from diffvs_jax.model.denoiser import Params
+
+_AXIS = "chunks"
+
+
+class Solver:
+    """A model's parameters on its devices, and the programs that were compiled for them.
+
+    Attributes:
+      slots: chunks that a call takes.
+      context: chunks on either side of a cut that are solved twice (see ``packing``).
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        stats: BandStats,
+        config: Any,
+        seed: int,
+        devices: Sequence[jax.Device] | None,
+        log: Callable[[str], None] | None,
+    ):
+        """Arguments as of ``Separator``."""
+        self._config, self._path = config, SignalPath.from_config(config)
+        devices = list(devices or jax.local_devices())
+        self._at_once = chunks_at_once(config, devices[0].platform)  # on each device
+        per_round = self._at_once * len(devices)
+        separation = config.separation
+        wanted = separation.joint_chunks if separation.joint else 1
+        self.slots = -(-wanted // per_round) * per_round
+        self.context = separation.context_chunks if separation.joint else 0
+        self._mesh = Mesh(np.array(devices), (_AXIS,))
+        self._whole, self._split = (NamedSharding(self._mesh, spec) for spec in (PartitionSpec(), PartitionSpec(_AXIS)))
+        self._params, self._stats = jax.device_put((params, stats), self._whole)
+        self._key = jax.device_put(jax.random.key(seed), self._whole)
+        self._log = log or (lambda _: None)
+        self._lock = threading.Lock()
+        self._compiled: dict[tuple, Compiled] = {}
+
+    @property
+    def num_compiled(self) -> int:
+        """Programs compiled so far."""
+        return len(self._compiled)
+
+    def results(self, calls: Iterable[Call], sigmas: np.ndarray) -> Iterator[tuple[Piece, Estimate]]:
+        """Every piece that the calls tell, in order, with its estimate; the next call runs meanwhile."""
+        running: deque = deque()
+        for call in calls:
+            running.append((call, self._start(call, sigmas)))
+            if len(running) > 1:
+                yield from self._finish(*running.popleft(), sigmas)
+        while running:
+            yield from self._finish(*running.popleft(), sigmas)
+
+    def run(
+        self, mixture_KNA: np.ndarray, first_frames: np.ndarray, sigmas: np.ndarray, before: np.ndarray | None = None
+    ) -> jax.Array:
+        """Solves chunks, with those after the first ``slots`` filled up; ``[slots, S, N, A]``, maybe still under way.
+
+        Args:
+          mixture_KNA: at most ``slots`` chunks of the model's own rate, channels and length.
+          first_frames: ``[K]`` global frame number of each chunk's start; chunks of one track
+            that overlap start from the same noise where they do.
+          sigmas: ``[steps + 1]`` noise levels.
+          before: ``[K]`` which of them is the chunk before on the same track, or -1, to solve them jointly.
+        """
+        used = len(mixture_KNA)
+        fill = self.slots - used
+        arrays = [np.pad(mixture_KNA, ((0, fill), (0, 0), (0, 0))), np.pad(first_frames, (0, fill)).astype(np.int32)]
+        if before is not None:
+            before = np.pad(before, (0, fill), constant_values=-1)
+        program = self._compile(self._at_once, len(sigmas), before is not None).program
+        split = [jax.device_put(array, self._split) for array in arrays]
+        rest = jax.device_put((np.asarray(sigmas, np.float32), self._key, before, np.int32(used)), self._whole)
+        return program(self._params, self._stats, *split, *rest)
+
+    def compile(self, num_sigmas: int) -> Compiled:
+        """The program for so many noise levels, and how long compiling it took."""
+        return self._with_less(lambda: self._compile(self._at_once, num_sigmas, self._config.separation.joint))
+
+    def _start(self, call: Call, sigmas: np.ndarray) -> jax.Array | None:
+        if not call.solved:
+            return None
+        mixture = np.stack([piece.audio for piece in call.solved])
+        frames = np.array([piece.index for piece in call.solved]) * self._config.separation.step_frames
+        before = call.before() if self._config.separation.joint else None
+        return self._with_less(lambda: self.run(mixture, frames, sigmas, before))
+
+    def _finish(
+        self, call: Call, started: jax.Array | None, sigmas: np.ndarray
+    ) -> Iterator[tuple[Piece, Estimate]]:
+        estimates: Any = ()
+        if started is not None:
+            try:
+                estimates = np.asarray(started)
+            except jax.errors.JaxRuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                estimates = self._with_less(lambda: np.asarray(self._start(call, sigmas)))
+        for piece, place in call.told:
+            yield piece, None if place is None else estimates[place]
+
+    def _with_less(self, work: Callable[[], Any]) -> Any:
+        """Does it with fewer chunks at once after every time that memory runs out.
+
+        Raises:
+          InputError: it does for a single one.
+        """
+        while True:
+            tried = self._at_once
+            try:
+                return work()
+            except jax.errors.JaxRuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                if tried == 1:
+                    raise InputError(
+                        "out of memory with one chunk at once; a smaller model, model.dtype=bfloat16, fewer "
+                        "separation.joint_chunks or another device may do"
+                    ) from error
+            with self._lock:
+                if self._at_once == tried:  # or another thread came first
+                    self._at_once = tried // 2 if tried % 2 == 0 else 1
+                    self._log(f"out of memory with {tried} chunks at once; going on with {self._at_once}")
+
+    def _compile(self, at_once: int, num_sigmas: int, joint: bool) -> Compiled:
+        key = (at_once, num_sigmas, joint)
+        with self._lock:
+            if key not in self._compiled:
+                mesh = self._mesh if self._mesh.size > 1 else None
+                program = jax.jit(make_program(self._config, at_once, mesh), out_shardings=self._split)
+                self._compiled[key] = compile_program(program, *self._shapes(num_sigmas, joint))
+            return self._compiled[key]
+
+    def _shapes(self, num_sigmas: int, joint: bool) -> tuple:
+        def shape(kind: Any, sharding: NamedSharding, *sizes: int) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(sizes, kind, sharding=sharding)
+
+        return (
+            self._params,
+            self._stats,
+            shape(np.float32, self._split, self.slots, self._path.chunk_samples, self._path.num_channels),
+            shape(np.int32, self._split, self.slots),
+            shape(np.float32, self._whole, num_sigmas),
+            self._key,
+            shape(np.int32, self._whole, self.slots) if joint else None,
+            shape(np.int32, self._whole),
+        )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower()
