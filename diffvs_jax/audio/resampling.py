@@ -28,9 +28,7 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int) 
         yield resampled
 
 
-def fit_blocks(
-    blocks: Iterable[np.ndarray], num_samples: Callable[[], int], slack: int = 1024
-) -> Iterator[np.ndarray]:
+def fit_blocks(blocks: Iterable[np.ndarray], num_samples: Callable[[], int], slack: int = 1024) -> Iterator[np.ndarray]:
     """Blocks ``[samples, channels]``, cut or padded with zeros at the end to an exact length.
 
     Args:

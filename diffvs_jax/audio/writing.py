@@ -173,9 +173,8 @@ class StemFiles:
     def _part(self, name: str, form: Format, ending: str) -> "_Part":
         """An unfinished file beside its place, removed by ``_cleanup`` if it is still there."""
         path = self._paths[name].with_name(f".{self._paths[name].name}.{os.getpid()}.{ending}")
-        self._cleanup.callback(path.unlink, missing_ok=True)
         part = _Part(path, form, *self._form)
-        self._cleanup.callback(part.close)
+        self._cleanup.callback(part.remove)
         return part
 
     def _rewrite(self) -> None:
@@ -200,8 +199,20 @@ class _Part:
         size = num_samples * num_channels * (form.bits or 32) // 8
         if form.container == "WAV" and size > _LONGEST_WAV:
             form = dataclasses.replace(form, container="RF64")
-        self._file = _create(path, form, sample_rate, num_channels)
-        self.close = self._file.close
+        self._disk = _Disk(path, "w+")
+        self._file = _create(self._disk, form, sample_rate, num_channels)
+
+    def close(self) -> None:
+        """Ends the file; ``OSError`` where it could not be written to the end."""
+        self._file.close()
+        self._disk.close()
+        self._disk.tell_failure()
+
+    def remove(self) -> None:
+        """Ends it without a word; the file is gone, unless it was moved."""
+        self._file.close()
+        self._disk.close()
+        self.path.unlink(missing_ok=True)
 
     def write(self, block: np.ndarray) -> None:
         for start in range(0, len(block), _AT_ONCE):
@@ -216,7 +227,33 @@ class _Part:
         if self._form.clips and peak > 1:
             self.clipped += int(np.count_nonzero(np.abs(block) > 1))
             block = np.clip(block, -1, 1)
-        self._file.write(_to_integers(block, self._form.bits) if self._form.bits else block)
+        try:
+            self._file.write(_to_integers(block, self._form.bits) if self._form.bits else block)
+        except (soundfile.LibsndfileError, AssertionError):  # the second: fewer samples written than given
+            self._disk.tell_failure()
+            raise
+        self._disk.tell_failure()
+
+
+class _Disk(io.FileIO):
+    """A file that remembers why it could not be written; libsndfile does not tell, and may go on."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """All of ``data``, or nothing and a failure."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.failure = error
+            return 0
+        return len(data)
+
+    def tell_failure(self) -> None:
+        if self.failure:
+            raise OSError(self.failure.errno, self.failure.strerror, str(self.name))
 
 
 def _create(file: Any, form: Format, sample_rate: int, num_channels: int) -> soundfile.SoundFile:
