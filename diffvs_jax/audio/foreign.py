@@ -9,8 +9,8 @@ import numpy as np
 
 from diffvs_jax.errors import InputError
 
-SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".ac3", ".wv", ".ape")
-"""Of files that hold sound, as a rule."""
+SUFFIXES = (".m4a", ".aac", ".wma", ".mka", ".wv", ".ape")
+"""Of files that are songs, as a rule."""
 
 _EXACT = "mp4"  # containers whose headers hold the duration; that of others is an estimate
 _TOLERANCE = 0.1  # seconds: where the encoder's delay is counted in, and where not

@@ -3,7 +3,7 @@
 import dataclasses
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from diffvs_jax.audio.foreign import SUFFIXES as FOREIGN_SUFFIXES
@@ -61,39 +61,49 @@ def _songs_of(argument: str, hidden: Path | None) -> list[Song]:
         return [Song(path, "stdin")]
     if path.is_file():
         return [Song(path, path.stem)]
-    if path.is_dir():
-        root, paths, what = path, _walk(path), "holds no audio files"
-    elif any(mark in argument for mark in _WILDCARDS):
-        root, paths, what = _expand(argument)
-    else:
-        raise InputError(f"{argument}: no such file or folder")
-    songs = [song for song in sorted(paths) if song.suffix.lower() in SUFFIXES and not _lies_in(song, hidden)]
+    root, pattern = (path, ("**",)) if path.is_dir() else _split_pattern(path)
+    if hidden is not None and (root.resolve() == hidden or _lies_in(root, hidden)):
+        raise InputError(f"{argument}: lies in the output folder, whose files are no songs; choose another to write to")
+    songs = sorted(
+        song
+        for song in set(_matches(root, pattern))
+        if song.suffix.lower() in SUFFIXES and song.is_file() and not _lies_in(song, hidden)
+    )
     if not songs:
-        raise InputError(f"{argument}: {what} ({', '.join(SUFFIXES)})")
+        raise InputError(f"{argument}: no audio files there ({' '.join(SUFFIXES)})")
     return [Song(song, song.relative_to(root).with_suffix("").as_posix()) for song in songs]
 
 
-def _expand(pattern: str) -> tuple[Path, Iterable[Path], str]:
-    """The folder before the first wildcard, the files, and what to say where there are none."""
-    parts = Path(pattern).parts
-    first = next(index for index, part in enumerate(parts) if any(mark in part for mark in _WILDCARDS))
-    root = Path(*parts[:first])
-    rest = os.path.join(*parts[first:])
-    matches = (root / match for match in glob.iglob(rest, root_dir=root, recursive=True))
-    return root, [match for match in matches if match.is_file()], "matches no audio files"
+def _split_pattern(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """The folder before the first wildcard, and the parts from there on; "[" in the name of what is there is none."""
+    for index, part in enumerate(path.parts):
+        so_far = Path(*path.parts[: index + 1])
+        if any(mark in part for mark in _WILDCARDS) and not so_far.exists():
+            return so_far.parent, path.parts[index:]
+    raise InputError(f"{path}: no such file or folder")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones; each folder once, however many links lead to it."""
+def _matches(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
+    """What a pattern stands for below a folder, hidden entries apart; glob's own ``**`` runs in circles of links."""
+    if "**" not in pattern:
+        yield from (folder / match for match in glob.iglob(os.path.join(*pattern), root_dir=folder))
+        return
+    at = list(pattern).index("**")
+    for start in _matches(folder, pattern[:at]) if at else [folder]:
+        for below in _folders(start):
+            yield from _matches(below, pattern[at + 1 :] or ["*"])
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """A folder and all below it but hidden ones; each once, however many links lead to it."""
     seen = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
-        identity = os.path.realpath(here)
-        if identity in seen:
+    for here, folders, _ in os.walk(folder, followlinks=True):
+        if (identity := os.path.realpath(here)) in seen:
             folders.clear()
             continue
         seen.add(identity)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(here, name) for name in files if not name.startswith("."))
+        yield Path(here)
 
 
 def _lies_in(path: Path, folder: Path | None) -> bool:
@@ -101,7 +111,7 @@ def _lies_in(path: Path, folder: Path | None) -> bool:
 
 
 def _identity(path: Path) -> Path:
-    return path if str(path) == STANDARD_INPUT else path.resolve()
+    return path if str(path) == STANDARD_INPUT else Path(os.path.abspath(path))
 
 
 def _with_own_names(songs: list[Song]) -> list[Song]:
