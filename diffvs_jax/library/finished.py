@@ -1,6 +1,5 @@
 """Which songs are done: a record beside the stems tells what they were made from."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -46,12 +45,13 @@ def is_finished(folder: str | os.PathLike, input: str | os.PathLike, settings: M
     """Whether a folder holds the stems of this input's content, settings and model, all of their sizes."""
     if str(input) == STANDARD_INPUT:
         return False
-    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):  # no record, or a damaged one
+    try:
         written = json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
         outputs = written.pop("outputs")
         there = all(os.path.getsize(Path(folder) / name) == size for name, size in outputs.items())
-        return bool(outputs) and there and written == _origin(input, settings, model)
-    return False
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # no record, a damaged one, or no output
+        return False
+    return there and Path(input).is_file() and written == _origin(input, settings, model)
 
 
 def _origin(input: str | os.PathLike, settings: Mapping[str, Any], model: str) -> dict[str, Any]:

@@ -95,7 +95,9 @@ def mp3(tmp_path):
     """An mp3 of changing bit rate, its bytes, and where its second frame begins, behind the Info tag."""
     audio = noise(441_000)
     audio[150_000:300_000] *= 1e-3
-    with soundfile.SoundFile(tmp_path / "song.mp3", "w", 44_100, 2, compression_level=0.5, bitrate_mode="VARIABLE") as f:
+    with soundfile.SoundFile(
+        tmp_path / "song.mp3", "w", 44_100, 2, compression_level=0.5, bitrate_mode="VARIABLE"
+    ) as f:
         f.write(audio)
     content = (tmp_path / "song.mp3").read_bytes()
     return content, content.index(content[:2], 4)
