@@ -159,13 +159,13 @@ def test_what_is_no_song_is_told_on_one_line(tmp_path):
     (tmp_path / "album").mkdir()
     (tmp_path / "text.mp3").write_text("no sound here " * 1000)
     (tmp_path / "nothing.wav").write_bytes(b"")
-    soundfile.write(tmp_path / "empty.flac", np.zeros((0, 2)), 8000)
+    soundfile.write(tmp_path / "empty.wav", np.zeros((0, 2)), 8000)
     reasons = {
         "lost.wav": "no such file",
         "album": "is a folder",
         "text.mp3": "not an audio file",
         "nothing.wav": "not an audio file",
-        "empty.flac": "no samples",
+        "empty.wav": "no samples",
     }
     for name, reason in reasons.items():
         with pytest.raises(InputError, match=f"{name}: .*{reason}") as caught, open_audio(tmp_path / name):
