@@ -23,9 +23,10 @@ COMMANDS |= {"data.check", "data.prepare", "data.benchmark"}
 MAY_IMPORT = {
     "audio": set(),
     "diffusion": set(),
+    "library": {"audio"},
     "metrics": set(),
     "model": {"diffusion"},
-    "data": {"audio.files", "audio.segments", "audio.wav", "audio.endings", "audio.ogg", "table"},
+    "data": {"audio.files", "audio.decoding", "audio.segments", "audio.wav", "audio.endings", "audio.ogg", "table"},
     "training": {"model", "diffusion", "audio", "data", "compilation", "profiling.chips", "profiling.cost"},
     "inference": {"model", "diffusion", "audio", "compilation"},
     "evaluation": {"inference", "model", "diffusion", "metrics", "data", "audio", "table"},

@@ -1,18 +1,18 @@
 """Audio files in, audio files out: float32 arrays ``[samples, channels]``.
 
-Every error names the file. Reading goes through soundfile (wav, flac, ogg, mp3) and falls
-back to librosa for what libsndfile does not know.
+Every error names the file. Whole songs are read by what streams them, see ``reading``.
 """
 
 import dataclasses
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from diffvs_jax.audio.decoding import require_file
+from diffvs_jax.audio.reading import open_audio
 from diffvs_jax.errors import InputError
 
 
@@ -43,19 +43,10 @@ def load(path: str | os.PathLike) -> tuple[np.ndarray, int]:
     """A whole file as float32 ``[samples, channels]`` and its sample rate in Hz.
 
     Raises:
-      InputError: missing file, not audio, no samples, or samples that are not finite.
+      InputError: missing file, not audio, no samples, samples that are not finite, or a file that is cut off.
     """
-    require_file(path)
-    try:
-        audio, sample_rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        audio, sample_rate = _load_with_librosa(path, error)
-    if audio.shape[0] == 0:
-        raise InputError(f"{path}: holds no samples; nothing to separate")
-    if not np.isfinite(audio).all():
-        bad = int(np.count_nonzero(~np.isfinite(audio)))
-        raise InputError(f"{path}: {bad} of {audio.size} samples are NaN or infinite; repair the file first")
-    return audio, int(sample_rate)
+    with open_audio(path) as reader:
+        return np.concatenate(list(reader.blocks())), reader.sample_rate
 
 
 def save(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
@@ -107,22 +98,3 @@ def to_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:
     if num_channels == 1:
         return audio.mean(axis=1, keepdims=True, dtype=np.float32)
     raise InputError(f"audio has {have} channels, wanted {num_channels}; mix it down to 1 or 2 channels first")
-
-
-def require_file(path: str | os.PathLike) -> None:
-    """Raises ``InputError`` for what is no file."""
-    if not Path(path).is_file():
-        reason = "is a folder, not a file" if Path(path).is_dir() else "no such file"
-        raise InputError(f"{path}: {reason}")
-
-
-def _load_with_librosa(path: str | os.PathLike, error: soundfile.LibsndfileError) -> tuple[np.ndarray, int]:
-    import librosa  # imported here: it costs seconds and is seldom needed
-
-    try:
-        with warnings.catch_warnings(action="ignore"):  # librosa tells of what it tries
-            audio, sample_rate = librosa.load(path, sr=None, mono=False)
-    except Exception as second_error:  # audioread raises its own, backend by backend
-        reason = f"not an audio file that can be read ({error.error_string})"
-        raise InputError(f"{path}: {reason}") from second_error
-    return np.atleast_2d(audio).T.astype(np.float32), int(sample_rate)

@@ -6,12 +6,13 @@ Uncompressed wav is mapped into memory; other formats are sought in.
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import soundfile
 
-from diffvs_jax.audio.files import AudioInfo, require_file, resample, to_channels
+from diffvs_jax.audio.decoding import require_file
+from diffvs_jax.audio.files import AudioInfo, resample, to_channels
 from diffvs_jax.audio.wav import read_layout, read_samples
 from diffvs_jax.errors import InputError
 
@@ -68,37 +69,6 @@ def _read_segment(read: _Read, form: AudioInfo, start: int, sample_rate: int, ou
         there = len(audio)
         out[:there] = audio
     out[there:] = 0
-
-
-def stream(path: str | os.PathLike, block_samples: int) -> Iterator[np.ndarray]:
-    """A file from its first sample to its last that there is, as it is.
-
-    Args:
-      path: audio file.
-      block_samples: per block; the last one may be shorter.
-
-    Yields:
-      float32 ``[block_samples, channels]``.
-
-    Raises:
-      InputError: a missing file, not audio, or audio that breaks off.
-    """
-    require_file(path)
-    layout = read_layout(path)
-    if layout is not None and layout.dtype:
-        for first in range(0, layout.num_samples, block_samples):
-            block = np.empty((min(block_samples, layout.num_samples - first), layout.num_channels), np.float32)
-            read_samples(path, layout, first, block)
-            yield block
-        return
-    first = 0
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            while len(block := file.read(block_samples, dtype="float32", always_2d=True)):
-                yield block
-                first += len(block)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be decoded any more somewhere after sample {first}") from error
 
 
 def _resampled_part(read: _Read, form: AudioInfo, start: int, num_samples: int, sample_rate: int) -> np.ndarray:

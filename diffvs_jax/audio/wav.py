@@ -14,7 +14,8 @@ import numpy as np
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 # (format, bits) -> type on disk, and the factor that libsndfile applies to full scale.
 _TYPES = {(_PCM, 16): ("<i2", 2.0**-15), (_PCM, 32): ("<i4", 2.0**-31), (_FLOAT, 32): ("<f4", 1.0)}
-_UNKNOWN_SIZE = 0xFFFFFFFF  # written by encoders that could not seek back
+# Written by encoders that could not seek back: ffmpeg, sox, arecord.
+_UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF, 0x80000000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,5 +96,5 @@ def _layout(form: tuple[int, int, int, int, int] | None, start: int, promised: i
     if block * 8 != channels * bits:
         dtype = ""
     present = min(promised, there)
-    missing = 0 if promised == _UNKNOWN_SIZE else promised - present
+    missing = 0 if promised in _UNKNOWN_SIZES else promised - present
     return WavLayout(rate, channels, dtype, scale, start, present // block, -(-missing // block))

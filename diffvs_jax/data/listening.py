@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffvs_jax.audio import files, segments
+from diffvs_jax.audio import decoding, files, segments
 from diffvs_jax.data.levels import Levels
 from diffvs_jax.errors import InputError
 
@@ -28,7 +28,7 @@ class Source:
         self.stem, self.path, self.header = stem, path, header
         self.levels = Levels(header.sample_rate, header.num_channels)
         self.breaks_off = False
-        self._blocks: Iterator[np.ndarray] = segments.stream(path, BLOCK_SECONDS * header.sample_rate)
+        self._blocks: Iterator[np.ndarray] = decoding.stream(path, BLOCK_SECONDS * header.sample_rate)
 
     @property
     def seconds(self) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from diffvs_jax.audio import segments
+from diffvs_jax.audio import decoding, segments
 from diffvs_jax.data import listening
 from diffvs_jax.data.checking import BAD, NOTES, Form, check_split, check_track
 from diffvs_jax.data.datasets import open_root
@@ -374,14 +374,14 @@ def test_a_mixture_may_last_longer_than_stems_that_may_end_early(song):
 
 def test_blocks_are_all_that_is_read_at_once(tmp_path, song, monkeypatch):
     monkeypatch.setattr(listening, "BLOCK_SECONDS", 1)
-    lengths, stream = [], segments.stream
+    lengths, stream = [], decoding.stream
 
     def watched(path, block_samples):
         for block in stream(path, block_samples):
             lengths.append(len(block))
             yield block
 
-    monkeypatch.setattr(segments, "stream", watched)
+    monkeypatch.setattr(decoding, "stream", watched)
     write_track(song)
     assert check_one(tmp_path).residual_db == -200.0
     assert sorted(lengths) == [4000] * 3 + [8000] * 6
