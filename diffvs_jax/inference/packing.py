@@ -1,9 +1,10 @@
 """Chunks of many tracks packed into calls of one program, whose number of slots is fixed.
 
-Tracks follow each other without a gap, so only the last call of a whole library is not full. Where
-chunks are solved jointly, a track that goes on beyond a call is cut there: the last chunks of that
-call lack a neighbour, so they are solved again in the next one, which also begins with some that
-are known already. Both are context.
+Chunks that are solved jointly form a run, which lies in one call. A longer track is several runs:
+the last chunks of each lack a neighbour, so the next solves them again, beginning with some that
+are settled already. Both are context. Where a track is cut depends on the track alone, so what
+comes of it does not depend on the others. Runs of many tracks share calls, so that only the end of
+a whole library waits for nobody.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -17,76 +18,85 @@ class Piece(NamedTuple):
 
     track: Hashable
     group: int
+    num_groups: int
     index: int  # of the chunk on its track
     final: int  # samples of the track that are settled once this chunk is
     audio: np.ndarray | None  # [chunk_samples, channels] as the model takes them; None where there is silence
     error: Exception | None = None  # why the track ends here
 
 
+Told = list[tuple[Piece, int | None]]
+
+
 class Call(NamedTuple):
-    """What one call of the program solves, and which pieces are passed on after it, silent ones between others."""
+    """What a run, or one call of the program, solves, and which pieces are passed on after it."""
 
     solved: list[Piece]
-    told: list[tuple[Piece, int | None]]  # with the place among ``solved``; None: nothing to solve
+    told: Told  # in the pieces' order, with the place among ``solved``; None: silence, nothing to solve
 
     def before(self) -> np.ndarray:
-        """Of each piece that is solved the place of the chunk before on its track, int32; -1: not here."""
-        places = {_key(piece): place for place, piece in enumerate(self.solved)}
-        earlier = [(piece.track, piece.group, piece.index - 1) for piece in self.solved]
-        return np.array([places.get(key, -1) for key in earlier], np.int32)
+        """Of each piece that is solved the place of the chunk before in its run, int32; -1: none there."""
+        places: dict[tuple, int] = {}
+        result = []
+        for place, piece in enumerate(self.solved):
+            result.append(places.get((piece.track, piece.group, piece.index - 1), -1))
+            places[piece.track, piece.group, piece.index] = place
+        return np.array(result, np.int32)
 
 
-def pack(pieces: Iterable[Piece], slots: int, context: int = 0, patience: int = 64) -> Iterator[Call]:
-    """Packs pieces, which come track by track and chunk by chunk, into calls of at most ``slots``.
-
-    Every piece is told once, in the order of ``pieces``.
+def runs(pieces: Iterable[Piece], together: int, context: int) -> Iterator[Call]:
+    """Cuts tracks into runs of at most ``together`` pieces; of one each, where a single chunk has as many.
 
     Args:
-      pieces: of all tracks.
-      slots: of a call.
-      context: chunks of a track on either side of a cut that are solved on both.
+      pieces: of all tracks, track by track and chunk by chunk.
+      together: pieces of a run.
+      context: chunks on either side of a cut that the runs on both sides solve, where there is room.
+    """
+    window: list[Piece] = []  # of the run, context first
+    told = 0  # of the window, by the run before
+    for piece in pieces:
+        if window and piece.track != window[0].track:
+            yield _run(window, told, len(window))
+            window, told = [], 0
+        if piece.num_groups >= together:
+            yield _run([piece], 0, 1)
+            continue
+        length = together // piece.num_groups  # chunks of a run
+        if window and piece.index - window[0].index == length:
+            around = min(context, (length - 1) // 2)
+            known = (length - around) * piece.num_groups
+            yield _run(window, told, known)
+            restart = (length - 2 * around) * piece.num_groups
+            window, told = window[restart:], known - restart
+        window.append(piece)
+    if window:
+        yield _run(window, told, len(window))
+
+
+def pack(runs: Iterable[Call], slots: int, patience: int = 256) -> Iterator[Call]:
+    """Joins runs into calls.
+
+    Args:
+      runs: each tells what it solves, and silence.
+      slots: of a call, at least as many as pieces in a run.
       patience: how many pieces may wait for a call to be full; long silences would pile up.
     """
-    window: list[Piece] = []  # to be solved in the next call, context first
-    waiting: list[Piece] = []  # not told yet, in order
-    for piece in pieces:
-        if window and (len(window) == slots or len(waiting) >= max(patience, 2 * slots)):
-            window, waiting = yield from _call(window, waiting, _cut(window, piece, context))
-        elif not window and len(waiting) >= patience:
-            yield Call([], [(quiet, None) for quiet in waiting])
-            waiting = []
-        waiting.append(piece)
-        if piece.audio is not None:
-            window.append(piece)
-    if waiting:
-        yield from _call(window, waiting, (len(window), len(window)))
+    solved: list[Piece] = []
+    told: Told = []
+    for run in runs:
+        if told and (len(solved) + len(run.solved) > slots or len(told) >= patience):
+            yield Call(solved, told)
+            solved, told = [], []
+        solved, told = solved + run.solved, told + [
+            (piece, None if place is None else place + len(solved)) for piece, place in run.told
+        ]
+    if told:
+        yield Call(solved, told)
 
 
-def _call(window, waiting, cut):
-    """Gives one call; what is left of the window and of the pieces that wait comes back."""
-    known, restart = cut
-    places = {_key(piece): place for place, piece in enumerate(window)}
-    held = _key(window[known]) if known < len(window) else None
-    keys = [_key(piece) for piece in waiting]
-    count = keys.index(held) if held in keys else len(waiting)
-    yield Call(window, [(piece, places.get(_key(piece))) for piece in waiting[:count]])
-    return window[restart:], waiting[count:]
-
-
-def _cut(window: list[Piece], coming: Piece, context: int) -> tuple[int, int]:
-    """How many of the window are settled by this call, and from where on the next one takes them again."""
-    everything = (len(window), len(window))
-    if context == 0 or window[-1].track != coming.track or coming.index - window[-1].index > 1:
-        return everything
-
-    def first(index: int) -> int:
-        return next(
-            place for place, piece in enumerate(window) if piece.track == coming.track and piece.index >= index
-        )
-
-    known, restart = first(coming.index - context), first(coming.index - 2 * context)
-    return (known, restart) if restart > 0 else everything
-
-
-def _key(piece: Piece) -> tuple:
-    return piece.track, piece.group, piece.index
+def _run(window: list[Piece], told: int, known: int) -> Call:
+    """The window as a run that tells its pieces from ``told`` to ``known``."""
+    solved = [piece for piece in window if piece.audio is not None]
+    places = iter(range(len(solved)))
+    all_told: Told = [(piece, None if piece.audio is None else next(places)) for piece in window]
+    return Call(solved, all_told[told:known])

@@ -18,8 +18,7 @@ from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.compilation import Compiled
 from diffvs_jax.diffusion.samplers import sigma_grid
 from diffvs_jax.errors import InputError
-from diffvs_jax.inference.ahead import ahead
-from diffvs_jax.inference.packing import Piece, pack
+from diffvs_jax.inference.packing import Piece
 from diffvs_jax.inference.program import chunk_plan, sampler_settings
 from diffvs_jax.inference.remainder import complete
 from diffvs_jax.inference.solver import Solver
@@ -159,8 +158,7 @@ class Separator:
           track are dropped.
         """
         cut = (piece for track in tracks for piece in pieces(track, self._path, self._plan))
-        calls = ahead(pack(cut, self._solver.slots, self._solver.context), depth=2)
-        results = self._solver.results(calls, self.sigmas if sigmas is None else sigmas)
+        results = self._solver.solve(cut, self.sigmas if sigmas is None else sigmas)
         for track, own in itertools.groupby(results, key=lambda result: result[0].track):
             try:
                 yield track, self._stems(track, own)

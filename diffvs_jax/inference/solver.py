@@ -12,7 +12,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.compilation import Compiled, compile_program
 from diffvs_jax.errors import InputError
-from diffvs_jax.inference.packing import Call, Piece
+from diffvs_jax.inference.ahead import ahead
+from diffvs_jax.inference.packing import Call, Piece, pack, runs
 from diffvs_jax.inference.program import chunks_at_once, make_program
 from diffvs_jax.inference.track import Estimate
 from diffvs_jax.model.denoiser import Params
@@ -25,7 +26,6 @@ class Solver:
 
     Attributes:
       slots: chunks that a call takes.
-      context: chunks on either side of a cut that are solved twice (see ``packing``).
     """
 
     def __init__(
@@ -43,9 +43,8 @@ class Solver:
         self._at_once = chunks_at_once(config, devices[0].platform)  # on each device
         per_round = self._at_once * len(devices)
         separation = config.separation
-        wanted = separation.joint_chunks if separation.joint else 1
-        self.slots = -(-wanted // per_round) * per_round
-        self.context = separation.context_chunks if separation.joint else 0
+        self._together = separation.joint_chunks if separation.joint else 1
+        self.slots = -(-self._together // per_round) * per_round
         self._mesh = Mesh(np.array(devices), (_AXIS,))
         self._whole, self._split = (NamedSharding(self._mesh, spec) for spec in (PartitionSpec(), PartitionSpec(_AXIS)))
         self._params, self._stats = jax.device_put((params, stats), self._whole)
@@ -59,10 +58,14 @@ class Solver:
         """Programs compiled so far."""
         return len(self._compiled)
 
-    def results(self, calls: Iterable[Call], sigmas: np.ndarray) -> Iterator[tuple[Piece, Estimate]]:
-        """Every piece that the calls tell, in order, with its estimate; the next call runs meanwhile."""
+    def solve(self, pieces: Iterable[Piece], sigmas: np.ndarray) -> Iterator[tuple[Piece, Estimate]]:
+        """Every piece, in order, with its estimate.
+
+        Pieces are made in a thread of their own, up to two calls ahead; results are taken while the next call runs.
+        """
+        cut = runs(pieces, self._together, self._config.separation.context_chunks)
         running: deque = deque()
-        for call in calls:
+        for call in ahead(pack(cut, self.slots), depth=2):
             running.append((call, self._start(call, sigmas)))
             if len(running) > 1:
                 yield from self._finish(*running.popleft(), sigmas)

@@ -82,15 +82,16 @@ def pieces(track: Track, path: SignalPath, plan: chunking.ChunkPlan) -> Iterator
     try:
         inside = resample_blocks(track.read(), track.sample_rate, path.sample_rate)
         for index, chunk, final in chunking.split(inside, plan):
-            for number, group in enumerate(channel_groups(chunk.shape[1], path.num_channels)):
+            groups = channel_groups(chunk.shape[1], path.num_channels)
+            for number, group in enumerate(groups):
                 audio = files.to_channels(chunk[:, group], path.num_channels)
                 heard = np.abs(audio).max() >= path.peak_floor
-                yield Piece(track, number, index, final, audio if heard else None)
+                yield Piece(track, number, len(groups), index, final, audio if heard else None)
         if index < 0:  # so few samples that none are left at a lower rate
             groups = channel_groups(track.num_channels, path.num_channels)
-            yield from (Piece(track, number, 0, 1, None) for number in range(len(groups)))
+            yield from (Piece(track, number, len(groups), 0, 1, None) for number in range(len(groups)))
     except Exception as error:  # of any kind: it is the reader's, and told to who asked for the stems
-        yield Piece(track, 0, index + 1, 0, None, error)
+        yield Piece(track, 0, 1, index + 1, 0, None, error)
 
 
 def assemble(

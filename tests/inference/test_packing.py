@@ -4,7 +4,7 @@ import random
 import numpy as np
 import pytest
 
-from diffvs_jax.inference.packing import Piece, pack
+from diffvs_jax.inference.packing import Piece, pack, runs
 
 AUDIO = np.zeros((4, 2), np.float32)
 
@@ -12,15 +12,19 @@ AUDIO = np.zeros((4, 2), np.float32)
 def pieces_of(track, num_chunks, groups=1, silent=()):
     for index in range(num_chunks):
         for group in range(groups):
-            yield Piece(track, group, index, 10 * (index + 1), None if index in silent else AUDIO)
+            yield Piece(track, group, groups, index, 10 * (index + 1), None if index in silent else AUDIO)
 
 
 def names(pieces):
     return [(piece.track, piece.index) for piece in pieces]
 
 
-def test_tracks_share_calls_without_a_gap():
-    calls = list(pack(itertools.chain(pieces_of("a", 3), pieces_of("b", 2), pieces_of("c", 4)), slots=4))
+def calls_of(pieces, slots, together=1, context=0, patience=256):
+    return list(pack(runs(pieces, together, context), slots, patience))
+
+
+def test_chunks_that_are_solved_alone_fill_calls_without_a_gap():
+    calls = calls_of(itertools.chain(pieces_of("a", 3), pieces_of("b", 2), pieces_of("c", 4)), slots=4)
     assert [names(call.solved) for call in calls] == [
         [("a", 0), ("a", 1), ("a", 2), ("b", 0)],
         [("b", 1), ("c", 0), ("c", 1), ("c", 2)],
@@ -29,7 +33,7 @@ def test_tracks_share_calls_without_a_gap():
 
 
 def test_a_long_track_is_cut_with_context_on_either_side():
-    calls = list(pack(pieces_of("a", 10), slots=5, context=1))
+    calls = calls_of(pieces_of("a", 10), slots=5, together=5, context=1)
     assert [names(call.solved) for call in calls] == [
         [("a", 0), ("a", 1), ("a", 2), ("a", 3), ("a", 4)],
         [("a", 3), ("a", 4), ("a", 5), ("a", 6), ("a", 7)],
@@ -39,21 +43,21 @@ def test_a_long_track_is_cut_with_context_on_either_side():
     assert told == [[(0, 0), (1, 1), (2, 2), (3, 3)], [(4, 1), (5, 2), (6, 3)], [(7, 1), (8, 2), (9, 3)]]
 
 
-def test_a_track_that_ends_with_a_call_has_no_context():
-    calls = list(pack(itertools.chain(pieces_of("a", 4), pieces_of("b", 4)), slots=4, context=1))
+def test_a_track_that_just_fits_is_not_cut():
+    calls = calls_of(itertools.chain(pieces_of("a", 4), pieces_of("b", 4)), slots=4, together=4, context=1)
     assert [names(call.solved) for call in calls] == [[("a", i) for i in range(4)], [("b", i) for i in range(4)]]
 
 
 def test_neighbours_are_found_among_other_tracks_and_channels():
     mixed = itertools.chain(pieces_of("a", 2, groups=2), pieces_of("b", 3, silent=[1]))
-    (call,) = pack(mixed, slots=8)
+    (call,) = calls_of(mixed, slots=8, together=8)
     assert names(call.solved) == [("a", 0), ("a", 0), ("a", 1), ("a", 1), ("b", 0), ("b", 2)]
     np.testing.assert_array_equal(call.before(), [-1, -1, 0, 1, -1, -1])
 
 
 def test_long_silence_does_not_pile_up():
-    calls = list(pack(pieces_of("a", 500, silent=range(1, 500)), slots=4, patience=20))
-    assert max(len(call.told) for call in calls) <= 20
+    calls = calls_of(pieces_of("a", 500, silent=range(1, 500)), slots=4, together=4, patience=20)
+    assert max(len(call.told) for call in calls) <= 24
     assert [names(call.solved) for call in calls if call.solved] == [[("a", 0)]]
 
 
@@ -66,15 +70,15 @@ def random_pieces(seed):
 
 
 @pytest.mark.parametrize("context", [0, 1, 2])
-@pytest.mark.parametrize("slots", [1, 4, 7, 16])
+@pytest.mark.parametrize("together", [1, 4, 7, 16])
 @pytest.mark.parametrize("seed", range(5))
-def test_every_piece_is_told_once_in_order_with_its_own_estimate(seed, slots, context):
+def test_every_piece_is_told_once_in_order_with_its_own_estimate(seed, together, context):
     expected = list(random_pieces(seed))
-    calls = list(pack(iter(expected), slots, context, patience=10))
+    calls = calls_of(iter(expected), together + 3, together, context, patience=10)
     told = [result for call in calls for result in call.told]
     assert [piece for piece, _ in told] == expected
     for call in calls:
-        assert len(call.solved) <= slots
+        assert len(call.solved) <= together + 3
         for piece, place in call.told:
             assert (place is None) == (piece.audio is None)
             assert place is None or call.solved[place] is piece
@@ -84,8 +88,22 @@ def test_every_piece_is_told_once_in_order_with_its_own_estimate(seed, slots, co
 def test_with_context_every_piece_that_is_told_has_its_neighbours(seed):
     expected = list(random_pieces(seed))
     heard = {(piece.track, piece.group, piece.index) for piece in expected if piece.audio is not None}
-    for call in pack(iter(expected), slots=24, context=2, patience=1000):
+    for call in calls_of(iter(expected), slots=24, together=24, context=2):
         here = {(piece.track, piece.group, piece.index) for piece in call.solved}
         for piece, place in call.told:
             near = {(piece.track, piece.group, piece.index + offset) for offset in (-2, -1, 0, 1, 2)}
             assert place is None or near & heard <= here
+
+
+def test_where_a_track_is_cut_depends_on_it_alone():
+    def neighbourhoods(calls):
+        for call in calls:
+            alone = [piece.index for piece in call.solved if piece.track == "long"]
+            yield from ((piece.index, tuple(alone)) for piece, _ in call.told if piece.track == "long")
+
+    alone = calls_of(pieces_of("long", 50), slots=16, together=8, context=1)
+    mixed = itertools.chain(pieces_of("before", 5), pieces_of("long", 50), pieces_of("after", 5))
+    among_others = dict(neighbourhoods(calls_of(mixed, slots=8, together=8, context=1)))
+    of_runs = dict(neighbourhoods(runs(pieces_of("long", 50), 8, 1)))
+    assert among_others == of_runs
+    assert len(alone) < len(of_runs)  # several runs share a call
