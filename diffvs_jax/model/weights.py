@@ -37,7 +37,7 @@ class Model(NamedTuple):
 
     ``params`` are averaged parameters; ``stats`` maps "mixture" ``[bands]`` and "targets"
     ``[S, bands]`` to standard deviations; ``step`` is how long it was trained; ``scores`` are those
-    of validation that an export carries, by their names in ``metrics.jsonl``.
+    of validation that lie beside the weights, by their names in ``metrics.jsonl``.
     """
 
     params: Params
@@ -106,7 +106,8 @@ def load(path: str | os.PathLike) -> Model:
     check_shapes(folder, "weights", abstract)
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract)
     weights = read_item(folder, "weights", like)
-    return Model(weights["ema"][0], weights["stats"], config, saved["step"], saved.get("scores", {}))
+    best = {"validation/csdr": saved["csdr"]} if "csdr" in saved else {}
+    return Model(weights["ema"][0], weights["stats"], config, saved["step"], saved.get("scores", best))
 
 
 def load_config(folder: Path) -> ConfigDict:
