@@ -101,17 +101,17 @@ def test_arrays_in_another_memory_order_are_stored_as_they_are_meant(model, tmp_
 def test_safetensors_files_that_are_no_models_are_told_in_one_line(model, file, tmp_path):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(file.read_bytes()[:-7])
-    with pytest.raises(InputError, match="bad.safetensors: not a safetensors file that can be read"):
+    with pytest.raises(InputError, match=r"bad\.safetensors: not a safetensors file that can be read"):
         weights.load(path)
     save_file({"x": np.zeros(3)}, path, {"format": "pt"})
-    with pytest.raises(InputError, match="bad.safetensors: its metadata holds no config"):
+    with pytest.raises(InputError, match=r"bad\.safetensors: its metadata holds no config"):
         weights.load(path)
     config = model.config.copy_and_resolve_references()
     config.data.targets = ("vocals",)
     weights.export_file(path, model._replace(config=config))
     with pytest.raises(InputError, match=r"ema/0/head/bias is \(16,\) on disk, the config needs \(8,\)"):
         weights.load(path)
-    with pytest.raises(InputError, match="gone.safetensors: no such checkpoint"):
+    with pytest.raises(InputError, match=r"gone\.safetensors: no such checkpoint"):
         weights.load(tmp_path / "gone.safetensors")
 
 

@@ -63,8 +63,7 @@ def test_with_its_optimiser_the_whole_training_goes_on(trained, config, tmp_path
 def test_an_export_has_weights_but_no_optimiser(trained, config, tmp_path, write, name):
     write(tmp_path / name, weights.load(trained.workdir))
     config.init_from = str(tmp_path / name)
-    mesh = (1, 2) if jax.device_count() > 1 else (1, 1)
-    state, stats, _ = start(config, tmp_path / "run", mesh)
+    state, stats, _ = start(config, tmp_path / "run")
     same(state.params, trained.state.ema[0])
     same(stats, trained.stats)
     config.init_optimizer = True
@@ -72,11 +71,17 @@ def test_an_export_has_weights_but_no_optimiser(trained, config, tmp_path, write
         start(config, tmp_path / "other")
 
 
-def test_other_numbers_of_averages_and_devices_are_no_obstacle(trained, config, tmp_path):
+@pytest.mark.parametrize("file", [False, True])
+def test_other_numbers_of_averages_and_devices_are_no_obstacle(trained, config, tmp_path, file):
+    if file:
+        config.init_from = str(tmp_path / "model.safetensors")
+        weights.export_file(tmp_path / "model.safetensors", weights.load(trained.workdir))
     config.train.ema_rates = (0.9, 0.5, 0.3)
     mesh = (1, 2) if jax.device_count() > 1 else (1, 1)
     state, _, _ = start(config, tmp_path, mesh)
     same(state.ema, (trained.state.ema[0],) * 3)
+    if file:
+        return
     config.init_optimizer = True
     same(start(config, tmp_path / "other", mesh)[0].params, trained.state.params)
 
