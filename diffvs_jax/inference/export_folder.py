@@ -19,7 +19,7 @@ FORMATS = ("orbax", "safetensors", "jax")
 def write_export(path: str | os.PathLike, model: Model, choices: Choices) -> None:
     """Writes a model in some of ``FORMATS``, with a model card. The folder appears whole or not at all.
 
-    Of the folders that training read and began with, the export keeps the names alone.
+    Of the paths that training read from, the export keeps the last names alone.
 
     Raises:
       InputError: the folder exists already, a choice that is none, or settings that nothing can be separated with.
@@ -66,7 +66,8 @@ def _check(choices: Choices) -> None:
 
 def _without_paths(config: Any) -> Any:
     config = config.copy_and_resolve_references()
-    for section, key in ((config, "init_from"), (config.data, "root")):
+    songs = config.data.get("synthetic", {})
+    for section, key in ((config, "init_from"), (config.data, "root"), (songs, "soundfont")):
         if section.get(key, ""):
             section[key] = ",".join(model_card.folder_names(section[key]))
     return config

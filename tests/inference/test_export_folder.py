@@ -21,6 +21,7 @@ def model(monkeypatch):
     monkeypatch.setattr(artifact, "make_artifact", lambda _: b"program")
     config = get_config()
     config.data.root = "/home/somebody/musdb18hq, pools:/home/somebody/voices/"
+    config.data.synthetic.soundfont = "/home/somebody/general.sf2"
     config.init_from = "/home/somebody/runs/base"
     return random_model(config, step=1234)
 
