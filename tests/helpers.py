@@ -7,6 +7,7 @@ import soundfile
 from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.inference.separator import Separator
 from diffvs_jax.model.denoiser import abstract_params
+from diffvs_jax.model.weights import Model
 
 RATE = 8000  # Hz, of the nano model and of the songs
 
@@ -26,14 +27,23 @@ def random_params(config, seed=0):
     return jax.tree_util.tree_map_with_path(draw, abstract_params(config))
 
 
-def random_separator(config, seed=0):
-    """A separator with random weights and statistics that differ from band to band."""
+def random_stats(config):
+    """Statistics that differ from band to band."""
     bands, targets = config.audio.num_bands, len(config.data.targets)
-    stats = BandStats(
+    return BandStats(
         np.linspace(1.0, 0.5, bands, dtype=np.float32),
         np.linspace(0.8, 0.3, targets * bands, dtype=np.float32).reshape(targets, bands),
     )
-    return Separator(random_params(config), stats, config, seed=seed)
+
+
+def random_separator(config, seed=0):
+    """A separator with random weights and statistics."""
+    return Separator(random_params(config), random_stats(config), config, seed=seed)
+
+
+def random_model(config, step=3):
+    """What ``random_separator`` separates with, as if it had been read from disk."""
+    return Model(random_params(config), random_stats(config)._asdict(), config, step)
 
 
 def write_song(folder, seed, *, stems=("vocals", "drums", "other"), seconds=1.3, channels=2, mixture=False):

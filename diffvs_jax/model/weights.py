@@ -2,14 +2,16 @@
 
 On disk it is a folder with two orbax items: ``weights`` (arrays) and ``config`` (JSON). A
 training run holds one such folder per step, ``checkpoints/STEP``, beside the items that only
-training needs; an export is one alone.
+training needs; an export is one alone, a safetensors file of the same (see ``tensor_file``), or both.
+What is called a folder below may be such a file.
 """
 
 import contextlib
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +20,7 @@ import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
 from diffvs_jax.errors import InputError
+from diffvs_jax.model import tensor_file
 from diffvs_jax.model.denoiser import Params, abstract_params
 
 _READ_TO_SEPARATE = (
@@ -33,13 +36,15 @@ class Model(NamedTuple):
     """A trained model.
 
     ``params`` are averaged parameters; ``stats`` maps "mixture" ``[bands]`` and "targets"
-    ``[S, bands]`` to standard deviations; ``step`` is how long it was trained.
+    ``[S, bands]`` to standard deviations; ``step`` is how long it was trained; ``scores`` are those
+    of validation that lie beside the weights, by their names in ``metrics.jsonl``.
     """
 
     params: Params
     stats: dict[str, Any]
     config: ConfigDict
     step: int
+    scores: Mapping[str, float] = MappingProxyType({})
 
 
 def weights_item(ema: tuple[Params, ...], stats: dict[str, Any]) -> dict[str, Any]:
@@ -53,16 +58,20 @@ def config_item(config: ConfigDict, step: int, num_ema: int) -> dict[str, Any]:
 
 
 def find(path: str | os.PathLike) -> Path:
-    """The folder that holds the weights: an export itself, or the newest step of a training run.
+    """What holds the weights: an export's folder, its safetensors file, or the newest step of a training run.
 
     Raises:
       InputError: nothing there, or something else.
     """
     path = Path(path)
+    if path.is_file() and path.suffix == tensor_file.SUFFIX:
+        return path
     if not path.is_dir():
         raise InputError(f"{path}: no such checkpoint folder; give a training run's workdir or an export")
     if _holds_model(path):
         return path
+    if (path / tensor_file.NAME).is_file():
+        return path / tensor_file.NAME
     found = steps(path / CHECKPOINTS if (path / CHECKPOINTS).is_dir() else path)
     if not found:
         raise InputError(f"{path}: holds no checkpoint; give a training run's workdir or an export")
@@ -76,7 +85,7 @@ def steps(folder: Path) -> list[Path]:
 
 
 def load(path: str | os.PathLike) -> Model:
-    """Reads a model from a training run, one of its steps, or an export; arrays come as numpy.
+    """Reads a model from a training run, one of its steps, or an export; arrays come as float32 of numpy.
 
     Raises:
       InputError: no checkpoint there, or arrays that do not fit its config.
@@ -94,10 +103,11 @@ def load(path: str | os.PathLike) -> Model:
             f"{folder}: saved by another version of diffvs_jax, its config does not fit: {error}"
         ) from None
     abstract = weights_item((params,) * saved["num_ema"], stats)
-    check_shapes(folder / "weights", abstract)
+    check_shapes(folder, "weights", abstract)
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract)
-    weights = _restore(folder, weights=ocp.args.StandardRestore(like)).weights
-    return Model(weights["ema"][0], weights["stats"], config, saved["step"])
+    weights = read_item(folder, "weights", like)
+    best = {"validation/csdr": saved["csdr"]} if "csdr" in saved else {}
+    return Model(weights["ema"][0], weights["stats"], config, saved["step"], saved.get("scores", best))
 
 
 def load_config(folder: Path) -> ConfigDict:
@@ -107,6 +117,8 @@ def load_config(folder: Path) -> ConfigDict:
 
 def load_record(folder: Path) -> dict[str, Any]:
     """What ``config_item`` and the trainer put beside the arrays of a step or an export."""
+    if folder.is_file():
+        return tensor_file.read_record(folder)
     return _restore(folder.absolute(), config=ocp.args.JsonRestore()).config
 
 
@@ -125,12 +137,14 @@ def differences(saved: ConfigDict, config: ConfigDict) -> Iterator[tuple[str, An
 
 
 def read_item(folder: Path, name: str, abstract: Any) -> Any:
-    """One item's arrays, shaped, typed and sharded as ``abstract`` says."""
+    """One item's arrays, shaped, typed and sharded as ``abstract`` says; numpy's where it holds numpy's."""
+    if folder.is_file():
+        return jax.tree.map(_laid_out, _weights_of_file(folder), abstract)
     return _restore(folder.absolute(), **{name: ocp.args.StandardRestore(abstract)})[name]
 
 
 def export(path: str | os.PathLike, model: Model) -> None:
-    """Writes a model alone. The folder appears whole or not at all.
+    """Writes a model alone, by orbax. The folder appears whole or not at all.
 
     Raises:
       InputError: the folder exists already.
@@ -140,27 +154,50 @@ def export(path: str | os.PathLike, model: Model) -> None:
         raise InputError(f"{path}: exists already; choose a new folder")
     items = ocp.args.Composite(
         weights=ocp.args.StandardSave(weights_item((model.params,), model.stats)),
-        config=ocp.args.JsonSave(config_item(model.config, model.step, num_ema=1)),
+        config=ocp.args.JsonSave(_record(model)),
     )
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         checkpointer.save(path, args=items)
 
 
-def check_shapes(item: Path, expected: Any) -> None:
-    """Compares an orbax item's arrays with a tree of shapes, before any array is read.
+def export_file(path: Path, model: Model, dtype: str = "float32") -> None:
+    """Writes a model as one safetensors file; ``dtype`` is that of the parameters in it."""
+    tensor_file.write(path, model.params, model.stats, _record(model), dtype)
+
+
+def check_shapes(folder: Path, name: str, expected: Any) -> None:
+    """Compares an item's arrays with a tree of shapes; orbax's before any is read.
 
     Raises:
       InputError: names the first leaf that is missing, left over, or of another shape.
     """
-    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:  # a Checkpointer warns of step metadata
-        stored = _shapes(handler.metadata(item).tree)
+    if folder.is_file():
+        stored = _shapes(_weights_of_file(folder))
+    else:
+        with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:  # a Checkpointer warns of step metadata
+            stored = _shapes(handler.metadata(folder / name).tree)
     wanted = _shapes(expected)
-    for name in sorted(wanted.keys() | stored.keys()):
-        if stored.get(name) != wanted.get(name):
+    for leaf in sorted(wanted.keys() | stored.keys()):
+        if stored.get(leaf) != wanted.get(leaf):
             raise InputError(
-                f"{item}: does not fit the config: {name} is {stored.get(name, 'missing')} on disk, "
-                f"the config needs {wanted.get(name, 'nothing there')}"
+                f"{folder / name}: does not fit the config: {leaf} is {stored.get(leaf, 'missing')} on disk, "
+                f"the config needs {wanted.get(leaf, 'nothing there')}"
             )
+
+
+def _record(model: Model) -> dict[str, Any]:
+    """What an export says of its arrays."""
+    return config_item(model.config, model.step, num_ema=1) | {"scores": dict(model.scores)}
+
+
+def _weights_of_file(path: Path) -> dict[str, Any]:
+    """The tree of ``weights_item`` out of a safetensors file."""
+    params, stats = tensor_file.read(path)
+    return weights_item((params,), stats)
+
+
+def _laid_out(array: np.ndarray, like: Any) -> Any:
+    return array if isinstance(like, np.ndarray) else jax.device_put(array, like.sharding)
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:

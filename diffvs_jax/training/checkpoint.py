@@ -116,7 +116,7 @@ class RunCheckpoints:
         }
         saved_config = weights.load_config(folder)
         for name, abstract in items.items():
-            weights.check_shapes(folder / name, abstract)
+            weights.check_shapes(folder, name, abstract)
         _check_same_run(saved_config, self._config, folder)
         saved = {name: weights.read_item(folder, name, abstract) for name, abstract in items.items()}
         ema, stats = tuple(saved["weights"]["ema"]), BandStats(**saved["weights"]["stats"])

@@ -78,7 +78,7 @@ def _from_model(config: ConfigDict, abstract: TrainState, log: Log) -> tuple[Tra
 
 
 def _read(folder: Path, name: str, abstract: Any) -> Any:
-    weights.check_shapes(folder / name, abstract)
+    weights.check_shapes(folder, name, abstract)
     try:
         with without_traces_of_abandoned_tasks():
             return weights.read_item(folder, name, abstract)

@@ -11,6 +11,8 @@ import pytest
 import soundfile
 from matplotlib import image
 
+from diffvs_jax.inference.artifact import make_artifact
+from diffvs_jax.model import weights
 from tests.commands.processes import CONFIG, HOUSE, Result, environment, python_m
 from tests.helpers import RATE, write_song
 
@@ -19,6 +21,10 @@ def write_wav(path, num_samples=2001, channels=2, rate=11_025):
     rng = np.random.default_rng(0)
     soundfile.write(path, 0.1 * rng.standard_normal((num_samples, channels)), rate, subtype="FLOAT")
     return path
+
+
+def metrics(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
 def read(path):
@@ -100,6 +106,9 @@ def test_an_export_separates_like_the_run_it_comes_from(command, workdir, tmp_pa
     exported = command("export", f"--checkpoint={workdir}", f"--output={tmp_path / 'new' / 'model'}")
     assert exported.code == 0, exported.err
     assert "step 2, targets vocals" in exported.out
+    (csdr,) = [line["validation/csdr"] for line in metrics(workdir) if "validation/csdr" in line and line["step"] == 2]
+    card = (tmp_path / "new" / "model" / "README.md").read_text()
+    assert f"| cSDR, all steps | {csdr:.2f} |" in card and "1 procedural songs, 0.00 hours" in card
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["model"]
     song = write_wav(tmp_path / "song.wav")
     for name, checkpoint in (("run", workdir), ("export", tmp_path / "new" / "model")):
@@ -107,6 +116,23 @@ def test_an_export_separates_like_the_run_it_comes_from(command, workdir, tmp_pa
     first, second = (read(tmp_path / name / "song" / "vocals.wav")[0] for name in ("run", "export"))
     assert first.any()
     np.testing.assert_array_equal(first, second)
+
+
+def test_an_export_of_other_settings(command, workdir, tmp_path):
+    flags = ("--formats=jax,safetensors", "--dtype=bfloat16", "--license=cc-by-4.0", "--set=sampler.num_steps=1")
+    folder = tmp_path / "model"
+    exported = command("export", f"--checkpoint={workdir}", f"--output={folder}", *flags)
+    assert exported.code == 0, exported.err
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.safetensors", "program.jax_export"]
+    card = (folder / "README.md").read_text()
+    assert "license: cc-by-4.0" in card and "num_steps 1," in card and "Not scored with these settings" in card
+    assert weights.load(folder).config.sampler.num_steps == 1
+    model = weights.load(workdir)
+    model.config.sampler.num_steps = 1
+    assert (folder / "program.jax_export").read_bytes() == make_artifact(model)  # whose parameters are not rounded
+    again = command("export", f"--checkpoint={folder}", f"--output={tmp_path / 'again'}", "--formats=safetensors")
+    assert again.code == 0, again.err
+    assert "Not scored" in (tmp_path / "again" / "README.md").read_text()
 
 
 def test_the_seed_flag_changes_the_noise(command, workdir, tmp_path):
@@ -214,6 +240,11 @@ def test_export_and_evaluate_refuse_bad_folders(command, workdir, musdb_folder, 
         command("evaluate", flags[0], f"--output={tmp_path / 'file'}", f"--root={musdb_folder}"), "not a folder"
     )
     assert_refused(command("export", flags[0], f"--output={tmp_path}"), "exists already")
+    assert_refused(command("export", *flags, "--formats=onnx"), "formats 'onnx': give some of orbax,safetensors,jax")
+    assert_refused(command("export", *flags, "--dtype=int8"), "--dtype", "bfloat16")
+    assert_refused(command("export", *flags, "--license=my own"), "license 'my own'")
+    assert_refused(command("export", *flags, "--set=sampler.num_steps=0"), "num_steps is 0")
+    assert_refused(command("export", *flags, "--set=model.channels=8"), "--set=model.channels=8")
     assert not output.exists()
 
 

@@ -1,7 +1,13 @@
+import json
+import shutil
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from diffvs_jax.errors import InputError
 from diffvs_jax.model import weights
@@ -46,6 +52,67 @@ def test_an_export_never_overwrites(model, exported):
     with pytest.raises(InputError, match=f"{exported}: exists already"):
         weights.export(exported, model)
     assert sorted(exported.rglob("*")) == before
+
+
+@pytest.fixture(scope="module")
+def file(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "voices.safetensors"
+    weights.export_file(path, model)
+    return path
+
+
+def test_a_safetensors_file_loads_bit_for_bit_with_its_config(model, file, tmp_path):
+    shutil.copy(file, tmp_path / "model.safetensors")
+    for path in (file, str(file), tmp_path):
+        loaded = weights.load(path)
+        assert_same_arrays(loaded.params, model.params)
+        assert_same_arrays(loaded.stats, model.stats)
+        assert loaded.step == 123
+        assert loaded.config.to_dict() == model.config.to_dict()
+        assert loaded.config.data.targets == ("vocals", "drums")
+
+
+def test_a_safetensors_file_is_one_for_everybody(model, file):
+    arrays = load_file(file)
+    np.testing.assert_array_equal(arrays["params/head/kernel"], model.params["head"]["kernel"])
+    np.testing.assert_array_equal(arrays["stats/targets"], model.stats["targets"])
+    with safe_open(file, "numpy") as opened:
+        metadata = opened.metadata()
+    assert metadata["step"] == "123"
+    assert json.loads(metadata["config"])["data"]["targets"] == ["vocals", "drums"]
+
+
+def test_parameters_in_bfloat16_load_as_float32(model, file, tmp_path):
+    half = tmp_path / "half.safetensors"
+    weights.export_file(half, model, "bfloat16")
+    assert half.stat().st_size < 0.7 * file.stat().st_size  # config and names are as long as before
+    loaded = weights.load(half)
+    rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(np.float32), model.params)
+    assert_same_arrays(loaded.params, rounded)
+    assert_same_arrays(loaded.stats, model.stats)
+
+
+def test_arrays_in_another_memory_order_are_stored_as_they_are_meant(model, tmp_path):
+    params = jax.tree.map(np.asfortranarray, model.params)
+    weights.export_file(tmp_path / "model.safetensors", model._replace(params=params))
+    assert_same_arrays(weights.load(tmp_path).params, model.params)
+
+
+def test_safetensors_files_that_are_no_models_are_told_in_one_line(model, file, tmp_path):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(file.read_bytes()[:-7])
+    with pytest.raises(InputError, match=r"bad\.safetensors: not a safetensors file that can be read"):
+        weights.load(path)
+    save_file({"x": np.zeros(3)}, path, {"format": "pt"})
+    with pytest.raises(InputError, match=r"bad\.safetensors: its metadata holds no config"):
+        weights.load(path)
+    config = model.config.copy_and_resolve_references()
+    config.data.targets = ("vocals",)
+    weights.export_file(path, model._replace(config=config))
+    with pytest.raises(InputError, match=r"ema/0/head/bias is \(16,\) on disk, the config needs \(8,\)"):
+        weights.load(path)
+    with pytest.raises(InputError, match=r"gone\.safetensors: no such checkpoint"):
+        weights.load(tmp_path / "gone.safetensors")
 
 
 def save_step(folder, model, ema):

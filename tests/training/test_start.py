@@ -59,20 +59,29 @@ def test_with_its_optimiser_the_whole_training_goes_on(trained, config, tmp_path
     assert "weights and optimiser state" in log[0]
 
 
-def test_an_export_has_weights_but_no_optimiser(trained, config, tmp_path):
-    weights.export(tmp_path / "export", weights.load(trained.workdir))
-    config.init_from = str(tmp_path / "export")
-    same(start(config, tmp_path / "run")[0].params, trained.state.ema[0])
+@pytest.mark.parametrize(("write", "name"), [(weights.export, "export"), (weights.export_file, "model.safetensors")])
+def test_an_export_has_weights_but_no_optimiser(trained, config, tmp_path, write, name):
+    write(tmp_path / name, weights.load(trained.workdir))
+    config.init_from = str(tmp_path / name)
+    state, stats, _ = start(config, tmp_path / "run")
+    same(state.params, trained.state.ema[0])
+    same(stats, trained.stats)
     config.init_optimizer = True
-    with pytest.raises(InputError, match=r"export: holds no optimiser state.*init_optimizer=False"):
+    with pytest.raises(InputError, match=rf"{name}: holds no optimiser state.*init_optimizer=False"):
         start(config, tmp_path / "other")
 
 
-def test_other_numbers_of_averages_and_devices_are_no_obstacle(trained, config, tmp_path):
+@pytest.mark.parametrize("file", [False, True])
+def test_other_numbers_of_averages_and_devices_are_no_obstacle(trained, config, tmp_path, file):
+    if file:
+        config.init_from = str(tmp_path / "model.safetensors")
+        weights.export_file(tmp_path / "model.safetensors", weights.load(trained.workdir))
     config.train.ema_rates = (0.9, 0.5, 0.3)
     mesh = (1, 2) if jax.device_count() > 1 else (1, 1)
     state, _, _ = start(config, tmp_path, mesh)
     same(state.ema, (trained.state.ema[0],) * 3)
+    if file:
+        return
     config.init_optimizer = True
     same(start(config, tmp_path / "other", mesh)[0].params, trained.state.params)
 
