@@ -73,7 +73,7 @@ def _turn(name: str, song: Path) -> dict[str, Any]:
     """One turn in a process of its own, so that its peak of memory is its alone."""
     request = json.dumps([name, str(song), name in _ONE_CHUNK.value])
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}  # where the peers run, too
-    command = [sys.executable, "-m", "tests.peers.measure", request]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.peers.measure", request]  # what packages say of themselves
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
     return json.loads(output.splitlines()[-1])  # packages may have something to say before
 
