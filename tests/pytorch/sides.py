@@ -65,7 +65,7 @@ def jax_side(config: Any, stems: np.ndarray) -> Side:
     device = jax.devices()[0]
     dtype = build_network(config).settings.activation_dtype
     return Side(
-        f"JAX {jax.__version__} on {device.device_kind} ({device.platform}), {_num_threads()} threads, {dtype}",
+        f"JAX {jax.__version__} on {device.device_kind} ({device.platform}), {num_threads()} threads, {dtype}",
         run,
         lambda: jax.block_until_ready((state, metrics)),
     )
@@ -95,7 +95,7 @@ def torch_side(config: Any, stems: np.ndarray, compiled: bool = False) -> Side:
 
     from tests.pytorch.step import TrainStep, make_unet
 
-    torch.set_num_threads(_num_threads())
+    torch.setnum_threads(num_threads())
     torch.set_float32_matmul_precision("high")  # as JAX's default
     torch.backends.cudnn.benchmark = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -105,7 +105,7 @@ def torch_side(config: Any, stems: np.ndarray, compiled: bool = False) -> Side:
     name = torch.cuda.get_device_name() if device == "cuda" else device
     dtype = "bfloat16 under autocast" if step.half else "float32"
     return Side(
-        f"PyTorch {torch.__version__} on {name}, {torch.get_num_threads()} threads, {dtype}",
+        f"PyTorch {torch.__version__} on {name}, {torch.getnum_threads()} threads, {dtype}",
         lambda: step(batch),
         torch.cuda.synchronize if device == "cuda" else lambda: None,
     )
@@ -116,7 +116,7 @@ def compiled_torch_side(config: Any, stems: np.ndarray) -> Side:
     return torch_side(config, stems, compiled=True)
 
 
-def _num_threads() -> int:
+def num_threads() -> int:
     """The CPUs this process may use: as many threads XLA starts, and PyTorch is told to."""
     return len(os.sched_getaffinity(0))
 
