@@ -7,9 +7,10 @@ import logging
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import absl.logging
 from absl import app, flags
@@ -20,6 +21,8 @@ from diffvs_jax.errors import InputError
 # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD of glibc's malloc.h: one arena, grown in
 # large pieces, never shrunk.
 _MALLOC_SETTINGS = ((-8, 1), (-4, 0), (-1, 2**31 - 1), (-2, 2**28))
+_LINE_SECONDS = 30  # between lines of progress, where no bar is drawn
+_messages: TextIO | None = None
 _FREE_SETTINGS = ("compilation_cache", "model.dtype", "model.attention_backend")  # of use after training, too
 
 
@@ -46,8 +49,15 @@ def run(main: Callable[[list[str]], None]) -> None:
 
 def say(line: str) -> None:
     """Prints a line at once, also into a pipe, above a progress bar where one is drawn."""
-    tqdm.write(line)
-    sys.stdout.flush()
+    file = _messages or sys.stdout
+    tqdm.write(line, file=file)
+    file.flush()
+
+
+def messages_to(file: TextIO) -> None:
+    """Has ``say`` print to another file than standard output, which is wanted for something else."""
+    global _messages
+    _messages = file
 
 
 def announce_device(say: Callable[[str], None] = say) -> None:
@@ -56,6 +66,21 @@ def announce_device(say: Callable[[str], None] = say) -> None:
 
     devices = jax.devices()
     say(f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})")
+
+
+def use_device(platform: str) -> None:
+    """Runs everything on the CPU, the GPUs or the TPUs; before anything asks for devices.
+
+    Raises:
+      InputError: there is none of these.
+    """
+    import jax
+
+    jax.config.update("jax_platforms", {"gpu": "cuda"}.get(platform, platform))
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        raise InputError(f"--device={platform}: JAX finds none ({error})") from error
 
 
 def keep_freed_memory() -> None:
@@ -128,15 +153,53 @@ def output_folder(flag: str, path: str | os.PathLike) -> Path:
 
 
 @contextlib.contextmanager
-def progress(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress(description: str, unit: str) -> Iterator[Callable[[float, float], None]]:
     """A callback (done, total) that draws a bar on a terminal and stays quiet elsewhere."""
     with tqdm(desc=description, unit=unit, disable=None, leave=False) as bar:
 
-        def update(done: int, total: int) -> None:
+        def update(done: float, total: float) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
         yield update
+
+
+@contextlib.contextmanager
+def seconds_of_audio(total: float | None) -> Iterator[Callable[[float], None]]:
+    """A callback for seconds of audio that are done: a bar with the time left and the real-time factor.
+
+    Where no bar is drawn, it says the same in a line now and then.
+    """
+    start = last = time.monotonic()
+    done = 0.0
+    form = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}{postfix}]"
+    with tqdm(total=total, disable=None, leave=False, bar_format=form if total else None) as bar:
+
+        def advance(seconds: float) -> None:
+            nonlocal done, last
+            now, done = time.monotonic(), done + seconds
+            factor = (now - start) / done if done else 0.0
+            bar.set_postfix_str(f"real-time factor {factor:.2f}", refresh=False)
+            bar.update(seconds)
+            if bar.disable and now - last > _LINE_SECONDS:
+                last = now
+                left = f" of {total:.0f}" if total else ""
+                eta = f", {tqdm.format_interval(factor * max(0.0, total - done))} left" if total else ""
+                say(f"{done:.0f}{left} s of audio, real-time factor {factor:.3f}{eta}")
+
+        yield advance
+
+
+def write_whole(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file that appears whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

@@ -66,7 +66,7 @@ def _score(model: weights.Model, tracks: Sequence[Track], output: Path) -> None:
     rows = []
     for track in tracks:
         clip = scoring.load_clip(track, separator.targets, _SECONDS.value)
-        with cli.progress(track.name, "chunk") as progress:
+        with cli.progress(track.name, "s") as progress:
             estimates = separator(clip.mixture, clip.sample_rate, progress=progress)
         rows.append(scoring.score(track.name, clip.truth, estimates, clip.sample_rate))
         cli.say("  ".join(f"{key} {value:.2f}" if key != "track" else value for key, value in rows[-1].items()))

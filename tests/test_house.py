@@ -23,7 +23,7 @@ COMMANDS |= {"data.check", "data.prepare", "data.benchmark"}
 MAY_IMPORT = {
     "audio": set(),
     "diffusion": set(),
-    "library": {"audio"},
+    "library": {"audio", "inference"},
     "metrics": set(),
     "model": {"diffusion"},
     "data": {"audio.files", "audio.decoding", "audio.segments", "audio.wav", "audio.endings", "audio.ogg", "table"},

@@ -34,11 +34,11 @@ class ChunkPlan:
 class Chunk(NamedTuple):
     """One chunk of a track, ``[length, channels]``, zero-padded beyond the track's ends.
 
-    Chunk ``index`` starts at sample ``index * step - taper``. Once it is added, the track's first
+    Chunk ``number`` starts at sample ``number * step - taper``. Once it is added, the track's first
     ``final`` samples are settled.
     """
 
-    index: int
+    number: int
     audio: np.ndarray
     final: int
 
@@ -57,7 +57,7 @@ def split(blocks: Iterable[np.ndarray], plan: ChunkPlan) -> Iterator[Chunk]:
     blocks = iter(blocks)
     held: list[np.ndarray] = []  # from the chunk's start on
     have = num_samples = 0
-    for index in itertools.count():
+    for number in itertools.count():
         while have <= plan.length and (block := next(blocks, None)) is not None:
             if not held:
                 held, have = [np.zeros((plan.taper, block.shape[1]), np.float32)], plan.taper
@@ -69,8 +69,8 @@ def split(blocks: Iterable[np.ndarray], plan: ChunkPlan) -> Iterator[Chunk]:
         audio = np.concatenate(held)
         last = have <= plan.length - plan.taper
         missing = max(plan.length - have, 0)
-        final = num_samples if last else max((index + 1) * plan.step - plan.taper, 0)
-        yield Chunk(index, np.pad(audio[: plan.length], ((0, missing), (0, 0))), final)
+        final = num_samples if last else max((number + 1) * plan.step - plan.taper, 0)
+        yield Chunk(number, np.pad(audio[: plan.length], ((0, missing), (0, 0))), final)
         if last:
             return
         held, have = [audio[plan.step :]], have - plan.step

@@ -11,7 +11,8 @@ from diffvs_jax.audio import files
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.evaluation.scoring import Clip, load_clip
 from diffvs_jax.evaluation.spectrogram import save_spectrograms
-from diffvs_jax.inference.separator import INSTRUMENTAL, Separator
+from diffvs_jax.inference.remainder import INSTRUMENTAL
+from diffvs_jax.inference.separator import Separator
 from diffvs_jax.metrics.sdr import usdr
 from diffvs_jax.table import table
 

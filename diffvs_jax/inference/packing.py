@@ -19,7 +19,7 @@ class Piece(NamedTuple):
     track: Hashable
     group: int
     num_groups: int
-    index: int  # of the chunk on its track
+    number: int  # of the chunk on its track
     final: int  # samples of the track that are settled once this chunk is
     audio: np.ndarray | None  # [chunk_samples, channels] as the model takes them; None where there is silence
     error: Exception | None = None  # why the track ends here
@@ -39,8 +39,8 @@ class Call(NamedTuple):
         places: dict[tuple, int] = {}
         result = []
         for place, piece in enumerate(self.solved):
-            result.append(places.get((piece.track, piece.group, piece.index - 1), -1))
-            places[piece.track, piece.group, piece.index] = place
+            result.append(places.get((piece.track, piece.group, piece.number - 1), -1))
+            places[piece.track, piece.group, piece.number] = place
         return np.array(result, np.int32)
 
 
@@ -62,7 +62,7 @@ def runs(pieces: Iterable[Piece], together: int, context: int) -> Iterator[Call]
             yield _run([piece], 0, 1)
             continue
         length = together // piece.num_groups  # chunks of a run
-        if window and piece.index - window[0].index == length:
+        if window and piece.number - window[0].number == length:
             around = min(context, (length - 1) // 2)
             known = (length - around) * piece.num_groups
             yield _run(window, told, known)
@@ -87,9 +87,10 @@ def pack(runs: Iterable[Call], slots: int, patience: int = 256) -> Iterator[Call
         if told and (len(solved) + len(run.solved) > slots or len(told) >= patience):
             yield Call(solved, told)
             solved, told = [], []
-        solved, told = solved + run.solved, told + [
-            (piece, None if place is None else place + len(solved)) for piece, place in run.told
-        ]
+        solved, told = (
+            solved + run.solved,
+            told + [(piece, None if place is None else place + len(solved)) for piece, place in run.told],
+        )
     if told:
         yield Call(solved, told)
 

@@ -1,12 +1,17 @@
 """What is left of a mixture once its stems are taken out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 VOCALS = "vocals"
 INSTRUMENTAL = "instrumental"  # mixture minus vocals
 REST = "rest"  # mixture minus all targets, where vocals are none of them
+
+
+def stem_names(targets: Sequence[str]) -> tuple[str, ...]:
+    """Names of all stems that a model with these targets gives."""
+    return (*targets, INSTRUMENTAL if VOCALS in targets else REST)
 
 
 def complete(mixture: np.ndarray, stems: Mapping[str, np.ndarray], sum_to_mixture: bool) -> dict[str, np.ndarray]:

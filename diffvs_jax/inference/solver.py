@@ -64,7 +64,7 @@ class Solver:
         Pieces are made in a thread of their own, up to two calls ahead; results are taken while the next call runs.
         """
         cut = runs(pieces, self._together, self._config.separation.context_chunks)
-        running: deque = deque()
+        running: deque[tuple[Call, jax.Array | None]] = deque()
         for call in ahead(pack(cut, self.slots), depth=2):
             running.append((call, self._start(call, sigmas)))
             if len(running) > 1:
@@ -101,14 +101,12 @@ class Solver:
     def _start(self, call: Call, sigmas: np.ndarray) -> jax.Array | None:
         if not call.solved:
             return None
-        mixture = np.stack([piece.audio for piece in call.solved])
-        frames = np.array([piece.index for piece in call.solved]) * self._config.separation.step_frames
+        mixture = np.stack([piece.audio for piece in call.solved if piece.audio is not None])
+        frames = np.array([piece.number for piece in call.solved]) * self._config.separation.step_frames
         before = call.before() if self._config.separation.joint else None
         return self._with_less(lambda: self.run(mixture, frames, sigmas, before))
 
-    def _finish(
-        self, call: Call, started: jax.Array | None, sigmas: np.ndarray
-    ) -> Iterator[tuple[Piece, Estimate]]:
+    def _finish(self, call: Call, started: jax.Array | None, sigmas: np.ndarray) -> Iterator[tuple[Piece, Estimate]]:
         estimates: Any = ()
         if started is not None:
             try:

@@ -7,7 +7,8 @@ the mixture, sample for sample as it came, of which every block of stems takes i
 import dataclasses
 import itertools
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Track:
 
     blocks: Iterable[np.ndarray]
     sample_rate: int
-    name: Hashable = None
+    name: Any = None
     num_samples: int = 0  # known when all blocks are read
     num_channels: int = 0  # known with the first
     stopped: bool = False  # set by who needs no more of it
@@ -78,20 +79,20 @@ def pieces(track: Track, path: SignalPath, plan: chunking.ChunkPlan) -> Iterator
 
     The last piece carries the error, if one ends the track.
     """
-    index = -1
+    last = -1
     try:
         inside = resample_blocks(track.read(), track.sample_rate, path.sample_rate)
-        for index, chunk, final in chunking.split(inside, plan):
+        for last, chunk, final in chunking.split(inside, plan):
             groups = channel_groups(chunk.shape[1], path.num_channels)
-            for number, group in enumerate(groups):
-                audio = files.to_channels(chunk[:, group], path.num_channels)
+            for group, channels in enumerate(groups):
+                audio = files.to_channels(chunk[:, channels], path.num_channels)
                 heard = np.abs(audio).max() >= path.peak_floor
-                yield Piece(track, number, len(groups), index, final, audio if heard else None)
-        if index < 0:  # so few samples that none are left at a lower rate
+                yield Piece(track, group, len(groups), last, final, audio if heard else None)
+        if last < 0:  # so few samples that none are left at a lower rate
             groups = channel_groups(track.num_channels, path.num_channels)
-            yield from (Piece(track, number, len(groups), 0, 1, None) for number in range(len(groups)))
+            yield from (Piece(track, group, len(groups), 0, 1, None) for group in range(len(groups)))
     except Exception as error:  # of any kind: it is the reader's, and told to who asked for the stems
-        yield Piece(track, 0, 1, index + 1, 0, None, error)
+        yield Piece(track, 0, 1, last + 1, 0, None, error)
 
 
 def assemble(
@@ -134,7 +135,7 @@ def _whole_chunks(
     results: Iterable[tuple[Piece, Estimate]], track: Track, num_stems: int, path: SignalPath
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Estimates ``[S, chunk_samples, channels]`` of all of a track's channels, and what they settle."""
-    for _, group in itertools.groupby(results, key=lambda result: result[0].index):
+    for _, group in itertools.groupby(results, key=lambda result: result[0].number):
         estimates = []
         for piece, estimate in group:
             if piece.error is not None:

@@ -1,1 +1,1 @@
-"""Many songs: which they are, whose they are among processes, and which are done. Knows no model."""
+"""Many songs: which they are, whose they are among processes, which are done; and their separation."""

@@ -7,6 +7,7 @@ What is called a folder below may be such a file.
 """
 
 import contextlib
+import hashlib
 import operator
 import os
 from collections.abc import Iterator, Mapping
@@ -28,8 +29,10 @@ _READ_TO_SEPARATE = (
     *(f"sampler.{key}" for key in ("name", "num_steps", "sigma_min", "sigma_max", "rho", "num_samples", "loop")),
     *(f"sampler.{key}" for key in ("s_churn", "s_t_min", "s_t_max", "s_noise")),
     *(f"separation.{key}" for key in ("step_frames", "taper_frames", "batch_size", "sum_to_mixture")),
+    *(f"separation.{key}" for key in ("joint", "joint_chunks", "context_chunks")),
 )
 CHECKPOINTS = "checkpoints"  # where a training run's steps lie in its workdir
+BUNDLED = Path(__file__).parent.parent / "assets" / "models"  # NAME.safetensors for every model in the package
 
 
 class Model(NamedTuple):
@@ -58,7 +61,9 @@ def config_item(config: ConfigDict, step: int, num_ema: int) -> dict[str, Any]:
 
 
 def find(path: str | os.PathLike) -> Path:
-    """What holds the weights: an export's folder, its safetensors file, or the newest step of a training run.
+    """What holds the weights: an export's folder, its safetensors file, the newest step of a training run.
+
+    What is none of them may be the name of a model in the package.
 
     Raises:
       InputError: nothing there, or something else.
@@ -67,7 +72,11 @@ def find(path: str | os.PathLike) -> Path:
     if path.is_file() and path.suffix == tensor_file.SUFFIX:
         return path
     if not path.is_dir():
-        raise InputError(f"{path}: no such checkpoint folder; give a training run's workdir or an export")
+        bundled = {file.stem: file for file in BUNDLED.glob(f"*{tensor_file.SUFFIX}")}
+        if str(path) in bundled:
+            return bundled[str(path)]
+        names = f", or one of the package's models: {', '.join(sorted(bundled))}" if bundled else ""
+        raise InputError(f"{path}: no such checkpoint folder; give a training run's workdir or an export{names}")
     if _holds_model(path):
         return path
     if (path / tensor_file.NAME).is_file():
@@ -108,6 +117,15 @@ def load(path: str | os.PathLike) -> Model:
     weights = read_item(folder, "weights", like)
     best = {"validation/csdr": saved["csdr"]} if "csdr" in saved else {}
     return Model(weights["ema"][0], weights["stats"], config, saved["step"], saved.get("scores", best))
+
+
+def fingerprint(model: Model) -> str:
+    """Tells models apart: a hash of parameters and statistics."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path, leaf in jax.tree_util.tree_leaves_with_path((model.params, model.stats)):
+        digest.update(f"{jax.tree_util.keystr(path)} {leaf.shape} {leaf.dtype}".encode())
+        digest.update(np.ascontiguousarray(leaf).data)
+    return digest.hexdigest()
 
 
 def load_config(folder: Path) -> ConfigDict:

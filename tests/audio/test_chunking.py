@@ -48,7 +48,7 @@ def test_the_size_of_the_blocks_leaves_the_chunks(plan, num_samples, size):
     audio = track(num_samples)
     expected = split([audio], plan)
     for chunk, other in itertools.zip_longest(split(blocks_of(audio, size), plan), expected):
-        assert (chunk.index, chunk.final) == (other.index, other.final)
+        assert (chunk.number, chunk.final) == (other.number, other.final)
         np.testing.assert_array_equal(chunk.audio, other.audio)
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -56,7 +58,7 @@ def test_tracks_leave_each_other_alone_wherever_they_lie():
 
 def test_overlapping_chunks_agree_and_a_second_time_changes_nothing():
     result, _ = blended(chunks(4), np.arange(4) - 1)
-    for earlier, later in zip(result, result[1:], strict=False):
+    for earlier, later in itertools.pairwise(result):
         np.testing.assert_allclose(earlier[8:], later[:8], atol=1e-5)
     np.testing.assert_allclose(blended(result, np.arange(4) - 1)[0], result, atol=1e-5)
 

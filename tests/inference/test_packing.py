@@ -16,7 +16,7 @@ def pieces_of(track, num_chunks, groups=1, silent=()):
 
 
 def names(pieces):
-    return [(piece.track, piece.index) for piece in pieces]
+    return [(piece.track, piece.number) for piece in pieces]
 
 
 def calls_of(pieces, slots, together=1, context=0, patience=256):
@@ -39,7 +39,7 @@ def test_a_long_track_is_cut_with_context_on_either_side():
         [("a", 3), ("a", 4), ("a", 5), ("a", 6), ("a", 7)],
         [("a", 6), ("a", 7), ("a", 8), ("a", 9)],
     ]
-    told = [[(piece.index, place) for piece, place in call.told] for call in calls]
+    told = [[(piece.number, place) for piece, place in call.told] for call in calls]
     assert told == [[(0, 0), (1, 1), (2, 2), (3, 3)], [(4, 1), (5, 2), (6, 3)], [(7, 1), (8, 2), (9, 3)]]
 
 
@@ -87,19 +87,19 @@ def test_every_piece_is_told_once_in_order_with_its_own_estimate(seed, together,
 @pytest.mark.parametrize("seed", range(5))
 def test_with_context_every_piece_that_is_told_has_its_neighbours(seed):
     expected = list(random_pieces(seed))
-    heard = {(piece.track, piece.group, piece.index) for piece in expected if piece.audio is not None}
+    heard = {(piece.track, piece.group, piece.number) for piece in expected if piece.audio is not None}
     for call in calls_of(iter(expected), slots=24, together=24, context=2):
-        here = {(piece.track, piece.group, piece.index) for piece in call.solved}
+        here = {(piece.track, piece.group, piece.number) for piece in call.solved}
         for piece, place in call.told:
-            near = {(piece.track, piece.group, piece.index + offset) for offset in (-2, -1, 0, 1, 2)}
+            near = {(piece.track, piece.group, piece.number + offset) for offset in (-2, -1, 0, 1, 2)}
             assert place is None or near & heard <= here
 
 
 def test_where_a_track_is_cut_depends_on_it_alone():
     def neighbourhoods(calls):
         for call in calls:
-            alone = [piece.index for piece in call.solved if piece.track == "long"]
-            yield from ((piece.index, tuple(alone)) for piece, _ in call.told if piece.track == "long")
+            alone = [piece.number for piece in call.solved if piece.track == "long"]
+            yield from ((piece.number, tuple(alone)) for piece, _ in call.told if piece.track == "long")
 
     alone = calls_of(pieces_of("long", 50), slots=16, together=8, context=1)
     mixed = itertools.chain(pieces_of("before", 5), pieces_of("long", 50), pieces_of("after", 5))
