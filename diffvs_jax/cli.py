@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import importlib.util
+import io
 import logging
 import math
 import os
@@ -27,9 +28,10 @@ _FREE_SETTINGS = ("compilation_cache", "model.dtype", "model.attention_backend")
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Parses flags and runs ``main(arguments)``; a user's mistake prints one line and exits with 2."""
+    """Parses flags and runs ``main(arguments)``; a user's mistake prints one line and exits with 2, Ctrl-C with 130."""
 
     def guarded(argv: list[str]) -> None:
+        messages_to(sys.stdout)
         # orbax tells of every save, and of one that fails in hundreds of lines; the exception says it, too.
         absl.logging.set_verbosity(absl.logging.FATAL)
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -41,8 +43,14 @@ def run(main: Callable[[list[str]], None]) -> None:
         except OSError as error:  # a folder that cannot be written, a full disk
             _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         except KeyboardInterrupt:
+            interrupted = True
+        else:
+            interrupted = False
+        finally:
+            _flush()
+        if interrupted:  # not above: an exception that is being handled keeps open files and their folders alive
             print("interrupted", file=sys.stderr)
-            sys.exit(130)
+            os._exit(130)  # Python's own end would wait until the device has done all that it was given
 
     app.run(guarded, flags_parser=_parse_flags)
 
@@ -58,29 +66,31 @@ def messages_to(file: TextIO) -> None:
     """Has ``say`` print to another file than standard output, which is wanted for something else."""
     global _messages
     _messages = file
+    if isinstance(file, io.TextIOWrapper):  # names of files need not be text
+        file.reconfigure(errors="backslashreplace")
 
 
 def announce_device(say: Callable[[str], None] = say) -> None:
-    """Says which devices run the program."""
+    """Says which devices run the program.
+
+    Raises:
+      InputError: there is none of those that ``use_device`` or JAX_PLATFORMS asks for.
+    """
     import jax  # imported here: commands that only read songs never start it
 
-    devices = jax.devices()
+    try:
+        devices = jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the second where JAX lacks the platform's plugin
+        platforms = jax.config.jax_platforms  # type: ignore[attr-defined]
+        raise InputError(f"JAX finds no device of '{platforms}' here ({str(error) or 'no plugin for it'})") from error
     say(f"device: {len(devices)} x {devices[0].device_kind} ({devices[0].platform})")
 
 
 def use_device(platform: str) -> None:
-    """Runs everything on the CPU, the GPUs or the TPUs; before anything asks for devices.
-
-    Raises:
-      InputError: there is none of these.
-    """
+    """Runs everything on the CPU, the GPUs or the TPUs; before anything asks for devices."""
     import jax
 
     jax.config.update("jax_platforms", {"gpu": "cuda"}.get(platform, platform))
-    try:
-        jax.devices()
-    except RuntimeError as error:
-        raise InputError(f"--device={platform}: JAX finds none ({error})") from error
 
 
 def keep_freed_memory() -> None:
@@ -165,18 +175,20 @@ def progress(description: str, unit: str) -> Iterator[Callable[[float, float], N
 
 
 @contextlib.contextmanager
-def seconds_of_audio(total: float | None) -> Iterator[Callable[[float], None]]:
-    """A callback for seconds of audio that are done: a bar with the time left and the real-time factor.
+def seconds_of_audio(total: float | None) -> Iterator[Callable[[float, float], None]]:
+    """A callback (done, left out) for seconds of audio: a bar with the time left and the real-time factor.
 
-    Where no bar is drawn, it says the same in a line now and then.
+    Where no bar is drawn, it says the same in a line now and then. What is left out counts as not to be done.
     """
     start = last = time.monotonic()
     done = 0.0
     form = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}{postfix}]"
     with tqdm(total=total, disable=None, leave=False, bar_format=form if total else None) as bar:
 
-        def advance(seconds: float) -> None:
-            nonlocal done, last
+        def advance(seconds: float, left_out: float) -> None:
+            nonlocal done, last, total
+            if total is not None:
+                bar.total = total = max(0.0, total - left_out)
             now, done = time.monotonic(), done + seconds
             factor = (now - start) / done if done else 0.0
             bar.set_postfix_str(f"real-time factor {factor:.2f}", refresh=False)
@@ -219,6 +231,14 @@ def _parse_flags(argv: list[str]) -> list[str]:
         reason = error.args[0] if isinstance(error, KeyError) else error
         plain = str(reason).replace("\\n", " ").replace("\\", "").replace("'", "").strip('"')  # it is quoted twice
         _fail(f"config: {plain}")  # a config file or an override that is wrong
+
+
+def _flush() -> None:
+    """Ends standard output; where nobody reads it any more (``| head``), without Python's complaint at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> NoReturn:

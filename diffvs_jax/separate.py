@@ -4,14 +4,13 @@ A SONG is a file, a folder with all its subfolders, a pattern such as 'music/**/
 standard input. Writes ``OUTPUT/SONG/vocals.wav`` and ``instrumental.wav`` (or what else the
 model's targets are) at the song's rate, channels and exact length, in the order and folders of the
 input. Songs that are done are passed over, one that fails leaves the others alone; the exit code
-is 1 if any did.
+is 1 if any did. Several processes, or tasks of a job array, each take a part of the songs.
 """
 
-import dataclasses
-import json
 import os
+import signal
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,9 @@ from diffvs_jax.diffusion.samplers import SAMPLERS
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.remainder import stem_names
 from diffvs_jax.inference.separator import Separator
-from diffvs_jax.library import separating
+from diffvs_jax.library import report
 from diffvs_jax.library.inputs import Song, find_songs
-from diffvs_jax.library.separating import DONE, FAILED, SKIPPED, Options, Outcome
+from diffvs_jax.library.separating import FAILED, Options, Outcome, Watch, separate_songs
 from diffvs_jax.library.share import index_and_count, my_share
 from diffvs_jax.model import weights
 from diffvs_jax.training.processes import finish_processes, start_processes
@@ -40,7 +39,7 @@ _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "A training run's workdir, an export, or a model's name.", required=True
 )
 _OUTPUT = flags.DEFINE_string("output", "separated", "Folder to write to; '-' writes one stem to standard output.")
-_STEMS = flags.DEFINE_list("stems", [], "Which to write, such as vocals or instrumental; all by default.")
+_STEMS = flags.DEFINE_list("stems", ["all"], "Which to write, such as vocals or instrumental; both, or all, of them.")
 _FORMAT = flags.DEFINE_enum("format", "wav32f", list(FORMATS), "Of the stems' files.")
 _NORMALIZE = flags.DEFINE_bool("normalize", False, "Scale a song's stems together so that the loudest just fits.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Separate also what is done.")
@@ -54,56 +53,64 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Chunks at once on a devi
 _DEVICE = flags.DEFINE_enum("device", None, ["cpu", "gpu", "tpu"], "The best there is by default.")
 _PRECISION = flags.DEFINE_enum("precision", None, ["float32", "bfloat16"], "What the network computes in.")
 _SET = flags.DEFINE_multi_string("set", [], "Any other setting than the model's own: --set=sampler.sigma_max=20.")
+_EVERYTHING = ("all", "both")
+_LONGEST = 2**62  # samples
 
 
 def main(arguments: list[str]) -> None:
     """Finds the songs, loads the model, separates."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing unfinished stays behind
     if STANDARD_OUTPUT in (_OUTPUT.value, _JSON.value):
         cli.messages_to(sys.stderr)
     songs = _songs(arguments)
     if _DEVICE.value:
         cli.use_device(_DEVICE.value)
     start_processes(cli.say)
-    songs = my_share(songs, *_share())
     cli.announce_device()
+    index, count = _share()
+    model = weights.load(_CHECKPOINT.value)  # which processes do together
     if jax.process_count() > 1:
         finish_processes()  # they have nothing more to tell each other, and need not end together
-    model = weights.load(_CHECKPOINT.value)
     _change_settings(model.config)
     separator = Separator(model.params, BandStats(**model.stats), model.config, seed=_SEED.value, log=cli.say)
     options = _options(model)
-    use_cache(separator.config.compilation_cache)
-    cli.say(f"separation program compiled in {separator.compile()}")
-    outcomes, started = [], time.perf_counter()
+    use_cache(model.config.compilation_cache)
+    mine = my_share(songs, index, count)
+    if count > 1:
+        cli.say(f"part {index + 1} of {count}: {len(mine)} of {len(songs)} songs")
+    json_path = _report_path(index, count)
+    _make_folders(json_path)
+    outcomes: list[Outcome] = []
     try:
-        with cli.seconds_of_audio(_total_seconds(songs)) as advance:
-            for outcome in separating.separate_songs(separator, songs, options, advance):
+        with cli.seconds_of_audio(_total_seconds(mine)) as advance:
+            for outcome in separate_songs(separator, mine, options, Watch(cli.say, advance)):
                 outcomes.append(outcome)
-                _tell(outcome, options)
-    finally:
-        if _JSON.value:
-            _write_report(_JSON.value, outcomes, options, time.perf_counter() - started)
-    _summarize(outcomes, time.perf_counter() - started)
-    if any(outcome.status == FAILED for outcome in outcomes):
-        sys.exit(1)
+                for line in report.lines(outcome, options):
+                    cli.say(line)
+    finally:  # of what is done, also after Ctrl-C
+        if json_path:
+            _write_report(json_path, report.as_json(outcomes, options, _about(model.config)))
+        cli.say(report.summary(outcomes))
+    _name_failures(outcomes)
 
 
 def _songs(arguments: list[str]) -> list[Song]:
     if not arguments:
         raise InputError("no songs given; usage: python -m diffvs_jax.separate SONG... --checkpoint=DIR --output=DIR")
-    if _OUTPUT.value == STANDARD_OUTPUT:
-        songs = find_songs(arguments)
-        if len(songs) != 1 or _JSON.value == STANDARD_OUTPUT:
-            raise InputError(f"--output=-: standard output takes one stem of one song, not of {len(songs)}")
-        return songs
-    return find_songs(arguments, exclude=cli.output_folder("output", _OUTPUT.value))
+    if _OUTPUT.value != STANDARD_OUTPUT:
+        return find_songs(arguments, exclude=cli.output_folder("output", _OUTPUT.value))
+    if _JSON.value == STANDARD_OUTPUT:
+        raise InputError("--output=- and --json=-: standard output takes one of them")
+    songs = find_songs(arguments)
+    if len(songs) != 1:
+        raise InputError(f"--output=-: standard output takes one song, not {len(songs)}")
+    return songs
 
 
 def _share() -> tuple[int, int]:
-    """Which part of the songs is this process's: a flag's or a job array's, or one for each of JAX's processes."""
-    if _SHARE.value is None and jax.process_count() > 1:
-        return jax.process_index(), jax.process_count()
-    return index_and_count(os.environ, _SHARE.value)
+    """Which part of the songs is this process's: a flag's or a job array's, of which JAX's processes share each."""
+    index, count = index_and_count(os.environ, _SHARE.value)
+    return index * jax.process_count() + jax.process_index(), count * jax.process_count()
 
 
 def _change_settings(config: Any) -> None:
@@ -125,90 +132,86 @@ def _change_settings(config: Any) -> None:
 
 
 def _options(model: weights.Model) -> Options:
-    config = model.config.to_dict()
-    names = stem_names(config["data"]["targets"])
+    config, names = model.config.to_dict(), stem_names(model.config.data.targets)
     for name in _STEMS.value:
-        if name not in names:
+        if name not in (*names, *_EVERYTHING):
             raise InputError(f"--stems={','.join(_STEMS.value)}: this model gives {', '.join(names)}")
-    stems = tuple(name for name in names if name in _STEMS.value) or names
+    every = not _STEMS.value or set(_STEMS.value) & set(_EVERYTHING)
+    stems = names if every else tuple(name for name in names if name in _STEMS.value)
+    if _OUTPUT.value == STANDARD_OUTPUT and len(stems) > 1:
+        raise InputError(f"--output=-: standard output takes one stem; give --stems={names[0]} or another")
     settings = {section: config[section] for section in ("audio", "edm", "model", "sampler", "separation")}
+    del settings["separation"]["batch_size"]  # what is done may stay, whatever fits into memory now
     settings |= {"seed": _SEED.value, "stems": stems, "format": _FORMAT.value, "normalize": _NORMALIZE.value}
     return Options(
-        _OUTPUT.value, stems, _FORMAT.value, _NORMALIZE.value, _OVERWRITE.value, settings, weights.fingerprint(model)
+        output=_OUTPUT.value,
+        stems=stems,
+        format=_FORMAT.value,
+        normalize=_NORMALIZE.value,
+        overwrite=_OVERWRITE.value,
+        settings=settings,
+        model=weights.fingerprint(model),
     )
 
 
-def _total_seconds(songs: list[Song]) -> float | None:
+def _report_path(index: int, count: int) -> str:
+    """Every process's report has a name of its own, such as report-1-of-4.json."""
+    if not _JSON.value or _JSON.value == STANDARD_OUTPUT or count == 1:
+        return _JSON.value or ""
+    path = Path(_JSON.value)
+    return str(path.with_name(f"{path.stem}-{index + 1}-of-{count}{path.suffix}"))
+
+
+def _make_folders(json_path: str) -> None:
+    """Of the stems and the report. What cannot be written to is told before hours of work."""
+    folders = {_OUTPUT.value} if _OUTPUT.value != STANDARD_OUTPUT else set()
+    if json_path not in ("", STANDARD_OUTPUT):
+        if Path(json_path).is_dir():
+            raise InputError(f"--json={_JSON.value}: is a folder, not a file")
+        folders.add(str(Path(json_path).parent))
+    for folder in folders:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"{folder}: cannot be written to")
+
+
+def _total_seconds(songs: Sequence[Song]) -> float | None:
     """Of what the headers say; None where standard input is among the songs."""
+    if any(str(song.path) == STANDARD_INPUT for song in songs):
+        return None
     total = 0.0
     for song in songs:
-        if str(song.path) == STANDARD_INPUT:
-            return None
         try:
             header = files.info(song.path)
         except InputError:  # it is told of when its turn comes
             continue
-        total += header.num_samples / header.sample_rate
+        if header.num_samples < _LONGEST:  # more is said where the header tells no length
+            total += header.num_samples / header.sample_rate
     return total
 
 
-def _tell(outcome: Outcome, options: Options) -> None:
-    """One line of what became of a song, and one of every file that was clipped."""
-    folder = separating.folder_of(outcome.song, options)
-    if outcome.status == FAILED:
-        cli.say(f"failed: {outcome.error}")
-        return
-    if outcome.status == SKIPPED:
-        cli.say(f"{folder}: done before; --overwrite separates it again")
-        return
-    names = ", ".join(Path(file.path).name for file in outcome.written)
-    speed = f"{outcome.seconds:.1f} s of audio in {outcome.took:.1f} s"
-    gain = f", scaled by {outcome.gain:.4g}" if options.normalize else ""
-    cli.say(f"{folder}: {names} ({speed}{gain})")
-    for file in outcome.written:
-        if file.num_clipped:
-            cli.say(
-                f"{file.path}: clipped {file.num_clipped} samples, by up to {file.peak_db:.2f} dB; "
-                "--normalize or --format=wav32f keeps them"
-            )
-
-
-def _summarize(outcomes: list[Outcome], seconds: float) -> None:
-    by_status = {status: [outcome for outcome in outcomes if outcome.status == status] for status in (DONE, SKIPPED)}
-    failed = [outcome for outcome in outcomes if outcome.status == FAILED]
-    audio = sum(outcome.seconds for outcome in by_status[DONE])
-    speed = f", {audio / 60:.1f} minutes of audio, real-time factor {seconds / audio:.3f}" if audio else ""
-    cli.say(
-        f"{len(by_status[DONE])} separated, {len(by_status[SKIPPED])} done before, {len(failed)} failed "
-        f"in {seconds:.1f} s{speed}"
-    )
-    for outcome in failed:
-        print(f"error: {outcome.error}", file=sys.stderr)
-
-
-def _write_report(path: str, outcomes: list[Outcome], options: Options, seconds: float) -> None:
-    def of_song(outcome: Outcome) -> dict[str, Any]:
-        fields = dataclasses.asdict(outcome)
-        fields["song"] = {"path": str(outcome.song.path), "folder": separating.folder_of(outcome.song, options)}
-        fields["written"] = [{**dataclasses.asdict(file), "path": str(file.path)} for file in outcome.written]
-        return fields
-
-    audio = sum(outcome.seconds for outcome in outcomes if outcome.status == DONE)
-    report = {
-        "version": __version__,
-        "model": options.model,
-        "settings": options.settings,
-        "device": f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}",
-        "seconds": seconds,
-        "seconds_of_audio": audio,
-        "real_time_factor": seconds / audio if audio else None,
-        "songs": [of_song(outcome) for outcome in outcomes],
-    }
-    text = json.dumps(report, indent=2) + "\n"
+def _write_report(path: str, text: str) -> None:
     if path == STANDARD_OUTPUT:
         sys.stdout.write(text)
     else:
         cli.write_whole(path, text)
+
+
+def _about(config: Any) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "checkpoint": _CHECKPOINT.value,
+        "device": f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}",
+        "batch_size": config.separation.batch_size,
+    }
+
+
+def _name_failures(outcomes: Sequence[Outcome]) -> None:
+    failed = [outcome for outcome in outcomes if outcome.status == FAILED]
+    for outcome in failed:
+        print(f"error: {outcome.error}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

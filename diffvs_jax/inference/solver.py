@@ -1,6 +1,7 @@
 """Calls of the compiled program: on all devices, two under way at a time, smaller when memory runs out."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from diffvs_jax.inference.track import Estimate
 from diffvs_jax.model.denoiser import Params
 
 _AXIS = "chunks"
+_GLANCE = 0.002  # seconds between looks at a device that is at work
 
 
 class Solver:
@@ -110,11 +112,11 @@ class Solver:
         estimates: Any = ()
         if started is not None:
             try:
-                estimates = np.asarray(started)
+                estimates = _fetch(started)
             except jax.errors.JaxRuntimeError as error:
                 if not _out_of_memory(error):
                     raise
-                estimates = self._with_less(lambda: np.asarray(self._start(call, sigmas)))
+                estimates = self._with_less(lambda: _fetch(self._start(call, sigmas)))
         for piece, place in call.told:
             yield piece, None if place is None else estimates[place]
 
@@ -164,6 +166,13 @@ class Solver:
             shape(np.int32, self._whole, self.slots) if joint else None,
             shape(np.int32, self._whole),
         )
+
+
+def _fetch(array: Any) -> np.ndarray:
+    """An array once it is computed. While JAX itself waits, Ctrl-C is not heard; a call may take an hour on a CPU."""
+    while not array.is_ready():
+        time.sleep(_GLANCE)
+    return np.asarray(array)
 
 
 def _out_of_memory(error: Exception) -> bool:

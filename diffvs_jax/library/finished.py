@@ -41,6 +41,11 @@ def record(
         unfinished.unlink(missing_ok=True)
 
 
+def forget(folder: str | os.PathLike) -> None:
+    """Removes a folder's record; before its stems are replaced, so that none ever speaks of others."""
+    (Path(folder) / RECORD).unlink(missing_ok=True)
+
+
 def is_finished(folder: str | os.PathLike, input: str | os.PathLike, settings: Mapping[str, Any], model: str) -> bool:
     """Whether a folder holds the stems of this input's content, settings and model, all of their sizes."""
     if str(input) == STANDARD_INPUT:

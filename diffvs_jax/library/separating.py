@@ -4,7 +4,9 @@ Decoding runs ahead in a thread of its own and the device computes the next call
 written, so none of the three waits for another unless it is the slowest.
 """
 
+import contextlib
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from diffvs_jax.audio.encoding import check_format
-from diffvs_jax.audio.reading import Reader, open_audio
+from diffvs_jax.audio.reading import STANDARD_INPUT, Reader, open_audio
 from diffvs_jax.audio.writing import STANDARD_OUTPUT, StemFiles, Written
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.separator import Separator, Stems
@@ -58,7 +60,7 @@ class Outcome:
       took: seconds since the song before was done.
       written: the files.
       gain: that they were multiplied by.
-      error: why it failed, in one line.
+      error: why it failed, in one line that names it.
     """
 
     song: Song
@@ -70,33 +72,39 @@ class Outcome:
     error: str = ""
 
 
-def separate_songs(
-    separator: Separator,
-    songs: Sequence[Song],
-    options: Options,
-    advance: Callable[[float], None] = lambda seconds: None,
-) -> Iterator[Outcome]:
-    """Separates songs and gives what became of each, in no more than nearly their order.
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """Who is told how separation goes.
 
-    A song that cannot be read or written fails alone.
+    Attributes:
+      say: told in a line how long compiling took.
+      advance: told every few seconds of audio, how many seconds are done and how many need not be.
+    """
+
+    say: Callable[[str], None] = lambda line: None
+    advance: Callable[[float, float], None] = lambda done, left_out: None
+
+
+def separate_songs(
+    separator: Separator, songs: Sequence[Song], options: Options, watch: Watch | None = None
+) -> Iterator[Outcome]:
+    """Separates songs and gives what became of each, nearly in their order: one that has no chunks may come earlier.
+
+    A song that cannot be read or written fails alone. Nothing is compiled where there is nothing to separate.
 
     Args:
       separator: of the model.
-      songs: to separate.
+      songs: to separate, no two of one name.
       options: of the output.
-      advance: told of every few seconds of audio that are written, or need not be.
+      watch: told of progress.
     """
-    before: list[Outcome] = []  # of songs that never became tracks; the reading thread adds to them
-    now = time.perf_counter()
-    for track, stems in separator.separate_tracks(_tracks(songs, options, before)):
-        while before:
-            yield _told(before.pop(0), advance)
-        song, reader = track.name
-        outcome = _write(song, reader, stems, options, advance)
-        now, started = time.perf_counter(), now
-        yield dataclasses.replace(outcome, took=now - started)
-    while before:
-        yield _told(before.pop(0), advance)
+    left, error = {song.name: song for song in songs}, ""
+    for outcome in _outcomes(separator, songs, options, watch or Watch()):
+        del left[outcome.song.name]
+        error = outcome.error
+        yield outcome
+    for song in left.values():  # the device gave up on a song before them: its memory is too small
+        yield Outcome(song, FAILED, error=f"{_called(song)}: not begun after {error}")
 
 
 def folder_of(song: Song, options: Options) -> str:
@@ -104,23 +112,49 @@ def folder_of(song: Song, options: Options) -> str:
     return STANDARD_OUTPUT if options.output == STANDARD_OUTPUT else str(Path(options.output) / song.name)
 
 
-def _tracks(songs: Iterable[Song], options: Options, before: list[Outcome]) -> Iterator[Track]:
+def _outcomes(separator: Separator, songs: Sequence[Song], options: Options, watch: Watch) -> Iterator[Outcome]:
+    aside: list[Outcome] = []  # of songs that never became tracks; the reading thread adds to them
+    tracks = _tracks(songs, options, aside)
+    first = next(tracks, None)
+    yield from _taken(aside, watch)
+    if first is None:
+        return
+    watch.say(f"separation program compiled in {separator.compile()}")
+    now = time.perf_counter()
+    for track, stems in separator.separate_tracks(itertools.chain([first], tracks)):
+        yield from _taken(aside, watch)
+        song, reader = track.name
+        outcome = _write(song, reader, stems, options, watch)
+        now, started = time.perf_counter(), now
+        yield dataclasses.replace(outcome, took=now - started)
+    yield from _taken(aside, watch)
+
+
+def _taken(aside: list[Outcome], watch: Watch) -> Iterator[Outcome]:
+    while aside:
+        outcome = aside.pop(0)
+        watch.advance(0.0, outcome.seconds)
+        yield outcome
+
+
+def _tracks(songs: Iterable[Song], options: Options, aside: list[Outcome]) -> Iterator[Track]:
     """Songs that are to be separated, each open while its blocks are read."""
     for song in songs:
+        seconds, folder = 0.0, folder_of(song, options)
         try:
             with open_audio(song.path) as reader:
+                seconds = reader.num_samples / reader.sample_rate
                 check_format(options.format, reader.sample_rate, reader.num_channels)
-                folder, seconds = folder_of(song, options), reader.num_samples / reader.sample_rate
-                if not options.overwrite and finished.is_finished(folder, song.path, options.settings, options.model):
-                    before.append(Outcome(song, SKIPPED, seconds))
-                    continue
-                yield Track(_blocks(reader), reader.sample_rate, (song, reader))
-        except (InputError, OSError) as error:
-            before.append(Outcome(song, FAILED, error=_line(error)))
+                if options.overwrite or not finished.is_finished(folder, song.path, options.settings, options.model):
+                    yield Track(_blocks(reader), reader.sample_rate, (song, reader))
+                else:
+                    aside.append(Outcome(song, SKIPPED, seconds))
+        except Exception as error:  # of any kind: decoders fail in ways of their own, and the others can go on
+            aside.append(Outcome(song, FAILED, seconds, error=_line(song, error)))
 
 
 def _blocks(reader: Reader) -> Iterator[np.ndarray]:
-    """A song's blocks; decoders fail in ways of their own."""
+    """A song's blocks, and every failure as that of the song."""
     try:
         yield from reader.blocks()
     except (InputError, OSError):
@@ -129,32 +163,37 @@ def _blocks(reader: Reader) -> Iterator[np.ndarray]:
         raise InputError(f"{reader.name}: cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _write(
-    song: Song, reader: Reader, stems: Iterator[Stems], options: Options, advance: Callable[[float], None]
-) -> Outcome:
-    folder, rate, done = folder_of(song, options), reader.sample_rate, 0
+def _write(song: Song, reader: Reader, stems: Iterator[Stems], options: Options, watch: Watch) -> Outcome:
+    folder, rate, done = folder_of(song, options), reader.sample_rate, 0.0
+    form = options.format, rate, reader.num_channels, reader.num_samples, options.normalize
     try:
-        form = options.format, rate, reader.num_channels, reader.num_samples, options.normalize
         with StemFiles(folder, options.stems, *form) as output:
             for block in stems:
                 output.write(block)
-                done += len(block[options.stems[0]])
-                advance(len(block[options.stems[0]]) / rate)
+                seconds = len(block[options.stems[0]]) / rate
+                done += seconds
+                watch.advance(seconds, 0.0)
+            if folder != STANDARD_OUTPUT:
+                finished.forget(folder)
             written = output.finish()
         if folder != STANDARD_OUTPUT:
             finished.record(folder, song.path, options.settings, options.model, [file.path for file in written])
     except (InputError, OSError, FloatingPointError) as error:
-        advance(max(0, reader.num_samples - done) / rate)
-        return Outcome(song, FAILED, reader.num_samples / rate, error=_line(error))
-    return Outcome(song, DONE, done / rate, written=written, gain=output.gain)
+        watch.advance(0.0, max(0.0, reader.num_samples / rate - done))
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()  # which succeeds if nothing else is in it
+        return Outcome(song, FAILED, reader.num_samples / rate, error=_line(song, error))
+    return Outcome(song, DONE, done, written=written, gain=output.gain)
 
 
-def _told(outcome: Outcome, advance: Callable[[float], None]) -> Outcome:
-    advance(outcome.seconds)
-    return outcome
+def _called(song: Song) -> str:
+    return "standard input" if str(song.path) == STANDARD_INPUT else str(song.path)
 
 
-def _line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+def _line(song: Song, error: Exception) -> str:
+    """Why a song failed, in one line that names it."""
+    if isinstance(error, OSError):
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    else:
+        text = str(error) if isinstance(error, (InputError, FloatingPointError)) else f"{type(error).__name__}: {error}"
+    return " ".join((text if _called(song) in text else f"{_called(song)}: {text}").split())
