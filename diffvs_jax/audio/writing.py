@@ -81,7 +81,9 @@ class StemFiles:
         with contextlib.ExitStack() as self._cleanup:
             if self._to_stdout:
                 folder = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="diffvs-jax-"))
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            if not Path(folder).exists():
+                Path(folder).mkdir(parents=True)
+                self._cleanup.callback(_remove_if_empty, folder)
             self._paths = {name: Path(folder) / f"{name}.{self._format.suffix}" for name in names}
             first = FORMATS["wav32f"] if normalize else self._format
             self._parts = {name: self._part(name, first, "float" if normalize else "part") for name in names}
@@ -147,3 +149,8 @@ class StemFiles:
             for block in decoding.stream(floats[name].path, _BLOCK):
                 part.write(block / np.float32(peak))  # not times the gain: the peak becomes 1 exactly
             part.close()
+
+
+def _remove_if_empty(folder: str | os.PathLike) -> None:
+    with contextlib.suppress(OSError):
+        Path(folder).rmdir()

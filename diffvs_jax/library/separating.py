@@ -4,7 +4,6 @@ Decoding runs ahead in a thread of its own and the device computes the next call
 written, so none of the three waits for another unless it is the slowest.
 """
 
-import contextlib
 import dataclasses
 import itertools
 import time
@@ -180,8 +179,6 @@ def _write(song: Song, reader: Reader, stems: Iterator[Stems], options: Options,
             finished.record(folder, song.path, options.settings, options.model, [file.path for file in written])
     except (InputError, OSError, FloatingPointError) as error:
         watch.advance(0.0, max(0.0, reader.num_samples / rate - done))
-        with contextlib.suppress(OSError):
-            Path(folder).rmdir()  # which succeeds if nothing else is in it
         return Outcome(song, FAILED, reader.num_samples / rate, error=_line(song, error))
     return Outcome(song, DONE, done, written=written, gain=output.gain)
 
