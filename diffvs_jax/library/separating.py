@@ -87,7 +87,7 @@ class Watch:
 def separate_songs(
     separator: Separator, songs: Sequence[Song], options: Options, watch: Watch | None = None
 ) -> Iterator[Outcome]:
-    """Separates songs and gives what became of each, nearly in their order: one that has no chunks may come earlier.
+    """Separates songs and gives what became of each, in their order.
 
     A song that cannot be read or written fails alone. Nothing is compiled where there is nothing to separate.
 
@@ -97,13 +97,15 @@ def separate_songs(
       options: of the output.
       watch: told of progress.
     """
-    left, error = {song.name: song for song in songs}, ""
-    for outcome in _outcomes(separator, songs, options, watch or Watch()):
-        del left[outcome.song.name]
-        error = outcome.error
-        yield outcome
-    for song in left.values():  # the device gave up on a song before them: its memory is too small
-        yield Outcome(song, FAILED, error=f"{_called(song)}: not begun after {error}")
+    told, error = 0, ""
+    try:
+        for outcome in _outcomes(separator, songs, options, watch or Watch()):
+            told, error = told + 1, outcome.error
+            yield outcome
+    except InputError as stopped:
+        error = str(stopped)
+    for song in songs[told:]:  # the device has given up, between two songs or within one: its memory is too small
+        yield Outcome(song, FAILED, error=f"{_called(song)}: not separated: {error}")
 
 
 def folder_of(song: Song, options: Options) -> str:
@@ -112,31 +114,36 @@ def folder_of(song: Song, options: Options) -> str:
 
 
 def _outcomes(separator: Separator, songs: Sequence[Song], options: Options, watch: Watch) -> Iterator[Outcome]:
-    aside: list[Outcome] = []  # of songs that never became tracks; the reading thread adds to them
+    aside: dict[Song, Outcome] = {}  # songs that never become tracks; the reading thread adds to them
+    waiting = iter(songs)
     tracks = _tracks(songs, options, aside)
     first = next(tracks, None)
-    yield from _taken(aside, watch)
     if first is None:
+        yield from _set_aside(aside, waiting, None, watch)
         return
     watch.say(f"separation program compiled in {separator.compile()}")
     now = time.perf_counter()
     for track, stems in separator.separate_tracks(itertools.chain([first], tracks)):
-        yield from _taken(aside, watch)
         song, reader = track.name
+        yield from _set_aside(aside, waiting, song, watch)
         outcome = _write(song, reader, stems, options, watch)
         now, started = time.perf_counter(), now
         yield dataclasses.replace(outcome, took=now - started)
-    yield from _taken(aside, watch)
+    yield from _set_aside(aside, waiting, None, watch)
 
 
-def _taken(aside: list[Outcome], watch: Watch) -> Iterator[Outcome]:
-    while aside:
-        outcome = aside.pop(0)
-        watch.advance(0.0, outcome.seconds)
-        yield outcome
+def _set_aside(
+    aside: Mapping[Song, Outcome], waiting: Iterator[Song], until: Song | None, watch: Watch
+) -> Iterator[Outcome]:
+    """Outcomes of the waiting songs before ``until``, none of which became a track."""
+    for song in waiting:
+        if song is until or song not in aside:
+            return
+        watch.advance(0.0, aside[song].seconds)
+        yield aside[song]
 
 
-def _tracks(songs: Iterable[Song], options: Options, aside: list[Outcome]) -> Iterator[Track]:
+def _tracks(songs: Iterable[Song], options: Options, aside: dict[Song, Outcome]) -> Iterator[Track]:
     """Songs that are to be separated, each open while its blocks are read."""
     for song in songs:
         seconds, folder = 0.0, folder_of(song, options)
@@ -147,9 +154,9 @@ def _tracks(songs: Iterable[Song], options: Options, aside: list[Outcome]) -> It
                 if options.overwrite or not finished.is_finished(folder, song.path, options.settings, options.model):
                     yield Track(_blocks(reader), reader.sample_rate, (song, reader))
                 else:
-                    aside.append(Outcome(song, SKIPPED, seconds))
+                    aside[song] = Outcome(song, SKIPPED, seconds)
         except Exception as error:  # of any kind: decoders fail in ways of their own, and the others can go on
-            aside.append(Outcome(song, FAILED, seconds, error=_line(song, error)))
+            aside[song] = Outcome(song, FAILED, seconds, error=_line(song, error))
 
 
 def _blocks(reader: Reader) -> Iterator[np.ndarray]:
