@@ -12,7 +12,7 @@ from diffvs_jax.training.sharding import make_mesh
 
 _AT_LEAST_ONE = (
     *("audio.n_fft", "audio.hop_length", "audio.num_bands", "model.num_heads", "model.ffn_multiplier"),
-    *("separation.batch_size", "data.stats_batches", "data.synthetic.num_train_songs", "train.batch_size"),
+    *("data.stats_batches", "data.synthetic.num_train_songs", "train.batch_size"),
     *("train.num_steps", "train.log_every_steps", "train.checkpoint_every_steps", "train.keep_checkpoints"),
     *("train.accumulate_steps", "validation.num_tracks", "validation.chunks_per_track"),
 )
@@ -31,6 +31,7 @@ _RANGES = {
     "train.beta1": (0, 1 - 1e-12),
     "train.beta2": (0, 1 - 1e-12),
     "validation.num_examples": (0, math.inf),
+    "separation.batch_size": (0, math.inf),
 }
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from diffvs_jax.model import weights
 from tests.commands.processes import CONFIG, Result, environment, python_m
+from tests.helpers import random_model
+from tests.nano import get_config
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +35,16 @@ def first_run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("commands") / "run"
     result = python_m("diffvs_jax.train", f"--config={CONFIG}", f"--workdir={workdir}", "--config.train.num_steps=2")
     return workdir, result
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory):
+    """An export of a model with random weights, for what needs no training."""
+    config = get_config()
+    config.model.channel_mult = (1,)
+    path = tmp_path_factory.mktemp("untrained") / "model"
+    weights.export(path, random_model(config))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -34,3 +34,11 @@ def curve(workdir):
     steps = {line.pop("step"): {key: value for key, value in line.items() if "speed/" not in key} for line in lines}
     assert len(steps) == len(lines)
     return steps
+
+
+def assert_refused(result, *words):
+    assert result.code == 2, result
+    assert result.err.startswith("error: "), result.err
+    assert result.err.count("\n") == 1, result.err
+    for word in words:
+        assert word in result.err

@@ -8,27 +8,17 @@ import sys
 import jax
 import numpy as np
 import pytest
-import soundfile
 from matplotlib import image
 
 from diffvs_jax.inference.artifact import make_artifact
 from diffvs_jax.model import weights
-from tests.commands.processes import CONFIG, HOUSE, Result, environment, python_m
-from tests.helpers import RATE, write_song
-
-
-def write_wav(path, num_samples=2001, channels=2, rate=11_025):
-    rng = np.random.default_rng(0)
-    soundfile.write(path, 0.1 * rng.standard_normal((num_samples, channels)), rate, subtype="FLOAT")
-    return path
+from tests.commands.processes import CONFIG, HOUSE, Result, assert_refused, environment, python_m
+from tests.commands.sounds import read, write_wav
+from tests.helpers import write_song
 
 
 def metrics(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-
-
-def read(path):
-    return soundfile.read(path, dtype="float32", always_2d=True)
 
 
 def test_training_renders_songs_trains_and_shows_what_it_learned(first_run):
@@ -84,24 +74,6 @@ def test_a_model_without_vocals_has_a_demo_too(command, musdb_folder, tmp_path):
     assert [path.name for path in (tmp_path / "demo").iterdir()] == ["scores.json"]
 
 
-@pytest.mark.parametrize("channels", [1, 2])
-def test_separate_keeps_rate_channels_and_length(command, workdir, tmp_path, channels):
-    song = write_wav(tmp_path / "my song.wav", channels=channels)
-    result = command("separate", song, f"--checkpoint={workdir}", f"--output={tmp_path / 'out'}")
-    assert result.code == 0, result.err
-    assert str(tmp_path / "out" / "my song") in result.out
-    folder = tmp_path / "out" / "my song"
-    assert sorted(path.name for path in folder.iterdir()) == ["instrumental.wav", "vocals.wav"]
-    audio, rate = read(song)
-    stems = []
-    for path in folder.iterdir():
-        stem, stem_rate = read(path)
-        assert (stem.shape, stem_rate) == (audio.shape, rate)
-        stems.append(stem)
-    assert all(stem.any() for stem in stems)
-    np.testing.assert_allclose(sum(stems), audio, atol=1e-6)
-
-
 def test_an_export_separates_like_the_run_it_comes_from(command, workdir, tmp_path):
     exported = command("export", f"--checkpoint={workdir}", f"--output={tmp_path / 'new' / 'model'}")
     assert exported.code == 0, exported.err
@@ -135,15 +107,6 @@ def test_an_export_of_other_settings(command, workdir, tmp_path):
     assert "Not scored" in (tmp_path / "again" / "README.md").read_text()
 
 
-def test_the_seed_flag_changes_the_noise(command, workdir, tmp_path):
-    song = write_wav(tmp_path / "song.wav")
-    for seed in (0, 1):
-        output = tmp_path / str(seed)
-        assert command("separate", song, f"--checkpoint={workdir}", f"--output={output}", f"--seed={seed}").code == 0
-    first, second = (read(tmp_path / str(seed) / "song" / "vocals.wav")[0] for seed in (0, 1))
-    assert not np.array_equal(first, second)
-
-
 def test_evaluate_scores_every_track(command, workdir, musdb_folder, tmp_path):
     result = command("evaluate", f"--checkpoint={workdir}", f"--root={musdb_folder}", f"--output={tmp_path / 'scores'}")
     assert result.code == 0, result.err
@@ -160,56 +123,9 @@ def test_evaluate_scores_every_track(command, workdir, musdb_folder, tmp_path):
     assert len(lines) == 3
 
 
-def assert_refused(result, *words):
-    assert result.code == 2, result
-    assert result.err.startswith("error: "), result.err
-    assert result.err.count("\n") == 1, result.err
-    for word in words:
-        assert word in result.err
-
-
 def test_a_mistake_ends_with_code_2_and_one_line(tmp_path):
     flags = (f"--checkpoint={tmp_path}", f"--output={tmp_path / 'out'}")
     assert_refused(python_m("diffvs_jax.separate", "missing.wav", *flags), "missing.wav: no such file")
-
-
-def bad_songs(folder):
-    """Names of files that cannot be separated, and what is said about them."""
-    (folder / "text.wav").write_text("these are words, not sound")
-    soundfile.write(folder / "empty.wav", np.zeros((0, 2)), RATE)
-    soundfile.write(folder / "nan.wav", np.full((10, 2), np.nan), RATE, subtype="FLOAT")
-    (folder / "folder.wav").mkdir()
-    return {
-        "gone.wav": "no such file",
-        "text.wav": "not an audio file",
-        "empty.wav": "no samples",
-        "nan.wav": "20 of 20 samples are NaN",
-        "folder.wav": "is a folder",
-    }
-
-
-def test_separate_refuses_what_is_no_song(command, workdir, tmp_path):
-    output = tmp_path / "out"
-    flags = (f"--checkpoint={workdir}", f"--output={output}")
-    for name, words in bad_songs(tmp_path).items():
-        assert_refused(command("separate", tmp_path / name, *flags), name, words)
-    assert not output.exists()
-
-
-def test_separate_refuses_before_it_writes(command, workdir, tmp_path):
-    song, output = write_wav(tmp_path / "song.wav"), tmp_path / "out"
-    (tmp_path / "other").mkdir()
-    namesake = write_wav(tmp_path / "other" / "song.wav")
-    flags = (f"--checkpoint={workdir}", f"--output={output}")
-    assert_refused(command("separate", *flags), "no songs given")
-    assert_refused(command("separate", song, namesake, *flags), "two songs are named 'song'")
-    assert_refused(command("separate", song, tmp_path / "gone.wav", *flags), "gone.wav: no such file")
-    assert_refused(command("separate", song, flags[0]), "--output")
-    assert_refused(command("separate", song, flags[1]), "--checkpoint")
-    assert_refused(command("separate", song, *flags, "--seed=x"), "--seed")
-    assert_refused(command("separate", song, *flags, "--outptu=x"), "outptu")
-    assert_refused(command("separate", song, f"--checkpoint={workdir}", f"--output={song}"), "is a file, not a folder")
-    assert not output.exists()
 
 
 def test_a_checkpoint_that_is_none_is_refused(command, workdir, musdb_folder, tmp_path):

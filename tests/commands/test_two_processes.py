@@ -1,5 +1,6 @@
-"""The train command in two processes: one is killed, the other says so, and together they go on bit for bit."""
+"""Commands in two processes: training goes on bit for bit after one is killed; songs are shared."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -7,19 +8,18 @@ import sys
 import time
 
 from tests.commands.processes import CONFIG, Result, curve, environment
+from tests.commands.sounds import write_wav
+from tests.helpers import RATE
 
 
-def start(workdir, musdb_folder):
-    """Two processes with a device each, which share one copy of the state."""
+def in_two_processes(command, *flags):
+    """A command in each of two processes with a device each."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    flags = (f"--config={CONFIG}", f"--workdir={workdir}", f"--config.data.root={musdb_folder}")
-    flags += ("--config.demo.num_songs=0", "--config.train.checkpoint_every_steps=2", "--config.train.mesh=(1,2)")
-    flags += ("--config.model.channel_mult=(1,)", "--config.model.attention=pixel")  # process 1 compiles anew each time
     together = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": "2", "JAX_NUM_CPU_DEVICES": "1"}
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "diffvs_jax.train", *flags],
+            [sys.executable, "-m", f"diffvs_jax.{command}", *flags],
             env=environment() | together | {"JAX_PROCESS_ID": str(index)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -27,6 +27,14 @@ def start(workdir, musdb_folder):
         )
         for index in (0, 1)
     ]
+
+
+def start(workdir, musdb_folder):
+    """Training in two processes, which share one copy of the state."""
+    flags = (f"--config={CONFIG}", f"--workdir={workdir}", f"--config.data.root={musdb_folder}")
+    flags += ("--config.demo.num_songs=0", "--config.train.checkpoint_every_steps=2", "--config.train.mesh=(1,2)")
+    flags += ("--config.model.channel_mult=(1,)", "--config.model.attention=pixel")  # process 1 compiles anew each time
+    return in_two_processes("train", *flags)
 
 
 def results(processes):
@@ -58,3 +66,19 @@ def test_two_processes_of_which_one_is_killed_go_on_bit_for_bit(musdb_folder, tm
     assert "continuing from step" in again[0].out and "step=6 " in again[0].out
     assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
     assert len(curve(tmp_path / "killed")) == 6
+
+
+def test_two_processes_share_songs_and_end_when_they_are_done(untrained, tmp_path):
+    for name, seconds in (("short", 0.5), ("long", 60)):
+        write_wav(tmp_path / "in" / f"{name}.wav", num_samples=round(seconds * RATE), rate=RATE)
+    flags = (tmp_path / "in", f"--checkpoint={untrained}", f"--output={tmp_path / 'out'}")
+    first, second = in_two_processes("separate", *flags, f"--json={tmp_path / 'report.json'}")
+    _, status = second.communicate(timeout=60), first.poll()
+    (result,) = results([first])
+    assert (second.returncode, status, result.code) == (0, None, 0), result.err
+    names = []
+    for number in (1, 2):
+        (song,) = json.loads((tmp_path / f"report-{number}-of-2.json").read_text())["songs"]
+        assert (tmp_path / "out" / song["song"] / "vocals.wav").is_file()
+        names.append(song["song"])
+    assert names == ["long", "short"]

@@ -16,7 +16,7 @@ def test_the_nano_config_has_no_mistake(nano_config):
         ("model.num_heads", 0),
         ("model.channels", 33),
         ("model.attention_backend", "cudnn"),
-        ("separation.batch_size", 0),
+        ("separation.batch_size", -1),
         ("data.stats_batches", 0),
         ("data.augment.gain_range", (0.5,)),
         ("data.augment.reverb_probability", 1.5),
