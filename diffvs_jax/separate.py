@@ -68,6 +68,9 @@ def main(arguments: list[str]) -> None:
     start_processes(cli.say)
     cli.announce_device()
     index, count = _share()
+    mine = my_share(songs, index, count)
+    if count > 1:
+        cli.say(f"part {index + 1} of {count}: {len(mine)} of {len(songs)} songs")
     model = weights.load(_CHECKPOINT.value)  # which processes do together
     if jax.process_count() > 1:
         finish_processes()  # they have nothing more to tell each other, and need not end together
@@ -75,9 +78,6 @@ def main(arguments: list[str]) -> None:
     separator = Separator(model.params, BandStats(**model.stats), model.config, seed=_SEED.value, log=cli.say)
     options = _options(model)
     use_cache(model.config.compilation_cache)
-    mine = my_share(songs, index, count)
-    if count > 1:
-        cli.say(f"part {index + 1} of {count}: {len(mine)} of {len(songs)} songs")
     json_path = _report_path(index, count)
     _make_folders(json_path)
     outcomes: list[Outcome] = []

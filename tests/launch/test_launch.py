@@ -10,14 +10,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from diffvs_jax.training.processes import find_processes
 
 HOUSE = Path(__file__).parent.parent.parent
 LAUNCH = HOUSE / "launch"
-SCRIPTS = [LAUNCH / "tpu_vm.sh", LAUNCH / "slurm.sbatch"]
+SCRIPTS = [LAUNCH / "tpu_vm.sh", LAUNCH / "slurm.sbatch", LAUNCH / "separate.sbatch"]
 FLAGS = ["--config=configs/base.py", "--workdir=runs/with a space"]
 TRAIN = ["-m", "diffvs_jax.train"]
 
@@ -121,6 +123,30 @@ def test_a_slurm_job_that_must_go_lets_training_save_and_queues_itself_again(tmp
     job.send_signal(signal.SIGTERM)
     assert job.wait(30) == 0
     assert log.read_text().splitlines() == ["training", "saved", "requeue 7"]
+
+
+SONGS = ["/data/my music", "--checkpoint=model", "--output=/data/out"]
+
+
+def test_a_job_array_separates_songs():
+    (command,) = commands(bash(LAUNCH / "separate.sbatch", *SONGS, DRY_RUN="1"))
+    assert command == [".venv/bin/python", "-m", "diffvs_jax.separate", *SONGS]
+
+
+def test_a_task_of_a_job_array_takes_its_part_of_the_songs_and_ends_as_separation_does(tmp_path):
+    """The command itself, up to where it looks for its checkpoint."""
+    for name in ("a", "b", "c"):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros((10, 1)), 8000)
+    array = {"ID": "3", "MIN": "1", "MAX": "5", "STEP": "2", "COUNT": "3"}
+    environ = {f"SLURM_ARRAY_TASK_{name}": value for name, value in array.items()}
+    environ |= {"SLURM_SUBMIT_DIR": str(HOUSE), "PYTHON": sys.executable}
+    flags = [str(tmp_path), f"--checkpoint={tmp_path}", f"--output={tmp_path / 'out'}"]
+    task = bash(LAUNCH / "separate.sbatch", *flags, **environ)
+    assert (task.returncode, task.stderr) == (
+        2,
+        f"error: {tmp_path}: holds no checkpoint; give a training run's workdir or an export\n",
+    )
+    assert "part 2 of 3: 1 of 3 songs" in task.stdout
 
 
 @pytest.fixture(scope="module")
