@@ -33,10 +33,10 @@ Stems = dict[str, np.ndarray]
 class Separator:
     """Separates whole tracks with one trained model.
 
-    >>> separator = Separator.from_checkpoint("runs/quickstart")  # doctest: +SKIP
-    >>> stems = separator(audio, sample_rate=44_100)  # doctest: +SKIP
-    >>> stems["vocals"].shape == audio.shape  # doctest: +SKIP
-    True
+    >>> separator = Separator.from_checkpoint("runs/quickstart")
+    >>> stems = separator(audio, sample_rate=44_100)
+    >>> list(stems), stems["vocals"].shape == audio.shape
+    (['vocals', 'instrumental'], True)
 
     One separator may be called from several threads at a time.
 
@@ -96,6 +96,11 @@ class Separator:
     ) -> Stems:
         """Separates one track.
 
+        >>> seen = []
+        >>> stems = separator(audio, 44_100, progress=lambda done, total: seen.append(done / total))
+        >>> seen[-1]
+        1.0
+
         Args:
           audio: ``[samples, channels]`` or ``[samples]``, any length from one sample up.
           sample_rate: of ``audio`` in Hz; the stems come back at the same rate.
@@ -128,6 +133,11 @@ class Separator:
     ) -> Iterator[Stems]:
         """Separates one track that comes in blocks, such as from a file, a socket or a microphone.
 
+        >>> blocks = (audio[start : start + 4096] for start in range(0, len(audio), 4096))
+        >>> vocals = [stems["vocals"] for stems in separator.stream(blocks, 44_100)]
+        >>> np.array_equal(np.concatenate(vocals), separator(audio, 44_100)["vocals"])
+        True
+
         Args:
           blocks: float32 ``[samples, channels]`` of any lengths. They are asked for from another thread,
             a few chunks ahead.
@@ -147,6 +157,13 @@ class Separator:
         self, tracks: Iterable[Track], *, sigmas: np.ndarray | None = None
     ) -> Iterator[tuple[Track, Iterator[Stems]]]:
         """Separates many tracks, whose chunks share calls of the program: none waits for another to end.
+
+        >>> from diffvs_jax.inference.track import Track
+        >>> tracks = [Track([audio], 44_100, "a song"), Track([audio[:100, :1]], 44_100, "a click, mono")]
+        >>> for track, blocks in separator.separate_tracks(tracks):
+        ...     print(track.name, np.concatenate([stems["vocals"] for stems in blocks]).shape)
+        a song (44100, 2)
+        a click, mono (100, 1)
 
         Args:
           tracks: asked for from another thread, ahead of need; each may be of any rate, channels and length.
@@ -186,6 +203,11 @@ class Separator:
 
     def compile(self, num_steps: int | None = None) -> Compiled:
         """Compiles the program for so many steps (the config's by default), and says how long that took.
+
+        >>> took = separator.compile()
+        >>> stems = separator(audio, 44_100)
+        >>> separator.num_compiled
+        1
 
         Otherwise the first chunk does. A program compiled before is not compiled again.
         """
