@@ -82,7 +82,7 @@ def test_fewer_chunks_at_once_are_tried_when_memory_runs_out(fits, when):
 
 def test_too_little_memory_for_one_chunk_is_one_line(fits):
     fits.chunks = 0
-    with pytest.raises(InputError, match="out of memory with one chunk at once; .*bfloat16") as error:
+    with pytest.raises(InputError, match=r"out of memory with one chunk at once; .*bfloat16") as error:
         on_one_device(small_config(batch_size=2))(music(1000), RATE)
     assert "\n" not in str(error.value)
 
