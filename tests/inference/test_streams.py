@@ -3,7 +3,6 @@
 import threading
 import tracemalloc
 
-import jax
 import numpy as np
 import pytest
 
@@ -183,20 +182,3 @@ def test_a_long_track_cut_into_several_calls_is_nearly_as_if_solved_at_once():
     more = random_separator(small_config(joint_chunks=16, context_chunks=4))(audio, RATE)["vocals"]
     errors = [np.std(estimate - at_once) / np.std(at_once) for estimate in (cut, more)]
     assert errors[1] < errors[0] < 0.5
-
-
-def test_all_devices_share_the_chunks():
-    assert jax.local_device_count() == 2
-    audio = music(512 * 11)
-    for joint in (False, True):
-        both = random_separator(small_config(joint=joint, batch_size=2))
-        assert both._solver._mesh.size == 2
-        one = Separator_on_one(small_config(joint=joint, batch_size=2))
-        assert_same(both(audio, RATE)["vocals"], one(audio, RATE)["vocals"])
-
-
-def Separator_on_one(config):
-    from diffvs_jax.inference.separator import Separator
-
-    whole = random_separator(config)
-    return Separator(whole._solver._params, whole._solver._stats, config, devices=jax.local_devices()[:1])

@@ -32,7 +32,7 @@ def build(name: str, one_by_one: bool = False) -> Side:
 
     Args:
       name: a key of ``PEERS``, or such as "configs/small.py".
-      one_by_one: ours takes chunks one at a time, not ``separation.batch_size`` at once; peers always do.
+      one_by_one: our network sees one chunk at a time; peers' always do.
 
     Raises:
       ModuleNotFoundError: the peer's package is not installed.
@@ -65,10 +65,11 @@ def diffvs(config: Any) -> Side:
     separator = Separator(params, BandStats.ones(len(config.data.targets), config.audio.num_bands), config)
     separator.compile()
     _, plan = separation_plan(config)
-    rate, sampler, batch_size = config.audio.sample_rate, config.sampler, config.separation.batch_size
+    rate, sampler = config.audio.sample_rate, config.sampler
+    way = f"jointly {config.separation.joint_chunks} at a time" if config.separation.joint else "each alone"
     return Side(
         f"{config.name}, {sampler.num_steps} steps of {sampler.name}, chunks of {plan.length / rate:.2f} s every "
-        f"{plan.step / rate:.2f} s in batches of {batch_size}; jax {jax.__version__}",
+        f"{plan.step / rate:.2f} s solved {way}; jax {jax.__version__}",
         sum(leaf.size for leaf in jax.tree.leaves(params)),
         (plan.length - 2 * plan.taper) * RATE // rate,
         lambda samples: chunking.num_chunks(-(-samples * rate // RATE), plan),
@@ -132,8 +133,8 @@ def bs_roformer(chunk_samples: int = 352_800, **settings: Any) -> Side:
         return np.pad(vocals, ((0, chunk_samples - len(vocals)), (0, 0)))  # istft ends at the last whole hop
 
     def separate(song: np.ndarray) -> np.ndarray:
-        estimates = (separate_chunk(chunk) for chunk in chunking.split(song, plan))
-        return np.concatenate(list(chunking.overlap_add(estimates, len(song), plan)))[None]
+        estimates = ((separate_chunk(chunk.audio), chunk.final) for chunk in chunking.split([song], plan))
+        return np.concatenate(list(chunking.overlap_add(estimates, plan)))[None]
 
     return Side(
         f"BS-RoFormer {importlib.metadata.version('BS-RoFormer')}, chunks of {chunk_samples / RATE:.2f} s every "
