@@ -183,7 +183,7 @@ def _total_seconds(songs: Sequence[Song]) -> float | None:
     for song in songs:
         try:
             header = files.info(song.path)
-        except InputError:  # it is told of when its turn comes
+        except (InputError, OSError):  # it is told of when its turn comes
             continue
         if header.num_samples < _LONGEST:  # more is said where the header tells no length
             total += header.num_samples / header.sample_rate

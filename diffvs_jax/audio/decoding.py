@@ -121,7 +121,7 @@ def _opened(path: str | os.PathLike) -> Iterator[soundfile.SoundFile]:
     It guesses the length of an mp3 without an Info tag from the file's size and the first bit rate,
     and stops there. Of a file whose size it cannot know it counts the frames.
     """
-    with _Forward(str(path)) as file:
+    with _Forward(os.fsencode(path)) as file:  # bytes: names need not be text
         if file.format != "MP3":
             yield file
             return

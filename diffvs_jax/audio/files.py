@@ -33,7 +33,7 @@ def info(path: str | os.PathLike) -> AudioInfo:
     """
     require_file(path)
     try:
-        header = soundfile.info(str(path))
+        header = soundfile.info(os.fsencode(path))  # bytes: names need not be text
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: not an audio file that can be read ({error.error_string})") from error
     return AudioInfo(header.samplerate, header.frames, header.channels)

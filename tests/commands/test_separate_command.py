@@ -163,14 +163,17 @@ def test_a_pipe_that_nobody_reads_is_told_in_one_line(untrained, tmp_path):
 
 
 def test_ctrl_c_leaves_what_is_done_and_nothing_else(untrained, tmp_path):
-    write_wav(tmp_path / "a.wav")
+    name = os.fsdecode(b"\xe4")  # Latin-1, on a disk whose names are UTF-8 otherwise
+    write_wav(tmp_path / "a.wav").rename(tmp_path / f"{name}.wav")
     write_wav(tmp_path / "endless.wav", num_samples=300 * RATE, rate=RATE)
     (tmp_path / "tmp").mkdir()
-    command = [*SEPARATE, tmp_path / "*.wav", f"--checkpoint={untrained}", f"--output={tmp_path / 'out'}"]
+    command = [*SEPARATE, tmp_path / f"{name}.wav", tmp_path / "endless.wav"]
+    command += [f"--checkpoint={untrained}", f"--output={tmp_path / 'out'}"]
     command += [f"--json={tmp_path / 'report.json'}", "--normalize"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, env=environment() | {"TMPDIR": str(tmp_path / "tmp")}, **streams)
-    assert any(str(tmp_path / "out" / "a") in line for line in process.stdout), process.stderr.read()
+    done = rf"{tmp_path / 'out'}/\udce4: vocals.wav"
+    assert any(line.startswith(done) for line in process.stdout), process.stderr.read()
     while not list((tmp_path / "out" / "endless").glob(".vocals*")):
         assert process.poll() is None
         time.sleep(0.01)
@@ -179,9 +182,9 @@ def test_ctrl_c_leaves_what_is_done_and_nothing_else(untrained, tmp_path):
     assert (process.returncode, err) == (130, "interrupted\n")
     assert "1 separated, 0 done before, 0 failed; " in out
     (song,) = json.loads((tmp_path / "report.json").read_text())["songs"]
-    assert (song["song"], song["status"]) == ("a", "done")
+    assert (song["song"], song["status"]) == (name, "done")
     left = {path.name for path in (tmp_path / "out").rglob("*")}
-    assert left == {"a", "vocals.wav", "instrumental.wav", "separation.json"}
+    assert left == {name, "vocals.wav", "instrumental.wav", "separation.json"}
     assert not list((tmp_path / "tmp").iterdir())
 
 
@@ -205,9 +208,9 @@ def peak_memory(untrained, tmp_path, seconds):
 
 
 def test_memory_does_not_grow_with_the_song(untrained, tmp_path):
-    short, long = (peak_memory(untrained, tmp_path, seconds) for seconds in (8, 48))
-    more = 40 * 192_000 * 2 * 4  # bytes of the longer song alone, and each of its stems takes as many
-    assert long - short < 0.25 * more, (short, long, more)
+    short, long = (peak_memory(untrained, tmp_path, seconds) for seconds in (8, 40))
+    more = 32 * 192_000 * 2 * 4  # bytes of the longer song alone, and each of its stems takes as many
+    assert long - short < more / 2, (short, long, more)
 
 
 def test_what_is_no_song_is_refused(command, untrained, tmp_path):
