@@ -74,7 +74,7 @@ def get_config() -> ConfigDict:
     c.separation.batch_size = 0  # chunks that the network sees at once on a device, fewer where memory runs out;
     # 0: 4 on a CPU, 16 on an accelerator
     c.separation.joint = True  # solve overlapping chunks jointly, so that there is no seam; else each alone. C
-    c.separation.joint_chunks = 16  # at a time, over all devices; a longer track is cut, with some overlap. C
+    c.separation.joint_chunks = 24  # at a time, over all devices; a longer track is cut, with some overlap. C
     c.separation.context_chunks = 1  # of that overlap on either side of a cut. C
     c.separation.sum_to_mixture = False  # spread what targets that are the whole music lack of it evenly over them
 
