@@ -141,7 +141,7 @@ def change_settings(config: Any, changes: Sequence[str]) -> None:
             )
         owner = config[section] if section else config
         kind = type(owner[key])
-        values = {"True": True, "False": False} if kind is bool else None
+        values = {"True": True, "False": False, "true": True, "false": False} if kind is bool else None
         try:
             owner[key] = values[text] if values else kind(text)
         except (KeyError, ValueError):

@@ -18,7 +18,7 @@ import jax
 from absl import flags
 
 from diffvs_jax import __version__, cli
-from diffvs_jax.audio import files
+from diffvs_jax.audio.decoding import read_header
 from diffvs_jax.audio.encoding import FORMATS
 from diffvs_jax.audio.reading import STANDARD_INPUT
 from diffvs_jax.audio.representation import BandStats
@@ -54,7 +54,6 @@ _DEVICE = flags.DEFINE_enum("device", None, ["cpu", "gpu", "tpu"], "The best the
 _PRECISION = flags.DEFINE_enum("precision", None, ["float32", "bfloat16"], "What the network computes in.")
 _SET = flags.DEFINE_multi_string("set", [], "Any other setting than the model's own: --set=sampler.sigma_max=20.")
 _EVERYTHING = ("all", "both")
-_LONGEST = 2**62  # samples
 
 
 def main(arguments: list[str]) -> None:
@@ -182,11 +181,10 @@ def _total_seconds(songs: Sequence[Song]) -> float | None:
     total = 0.0
     for song in songs:
         try:
-            header = files.info(song.path)
+            header = read_header(song.path)
         except (InputError, OSError):  # it is told of when its turn comes
             continue
-        if header.num_samples < _LONGEST:  # more is said where the header tells no length
-            total += header.num_samples / header.sample_rate
+        total += header.num_samples / header.sample_rate
     return total
 
 

@@ -32,16 +32,8 @@ class Call(NamedTuple):
     """What a run, or one call of the program, solves, and which pieces are passed on after it."""
 
     solved: list[Piece]
+    before: list[int]  # of each that is solved, the place of the chunk before in its run; -1: none there
     told: Told  # in the pieces' order, with the place among ``solved``; None: silence, nothing to solve
-
-    def before(self) -> np.ndarray:
-        """Of each piece that is solved the place of the chunk before in its run, int32; -1: none there."""
-        places: dict[tuple, int] = {}
-        result = []
-        for place, piece in enumerate(self.solved):
-            result.append(places.get((piece.track, piece.group, piece.number - 1), -1))
-            places[piece.track, piece.group, piece.number] = place
-        return np.array(result, np.int32)
 
 
 def runs(pieces: Iterable[Piece], together: int, context: int) -> Iterator[Call]:
@@ -73,7 +65,7 @@ def runs(pieces: Iterable[Piece], together: int, context: int) -> Iterator[Call]
         yield _run(window, told, len(window))
 
 
-def pack(runs: Iterable[Call], slots: int, patience: int = 256) -> Iterator[Call]:
+def pack(runs: Iterable[Call], slots: int, patience: int) -> Iterator[Call]:
     """Joins runs into calls.
 
     Args:
@@ -81,23 +73,23 @@ def pack(runs: Iterable[Call], slots: int, patience: int = 256) -> Iterator[Call
       slots: of a call, at least as many as pieces in a run.
       patience: how many pieces may wait for a call to be full; long silences would pile up.
     """
-    solved: list[Piece] = []
-    told: Told = []
+    call = Call([], [], [])
     for run in runs:
-        if told and (len(solved) + len(run.solved) > slots or len(told) >= patience):
-            yield Call(solved, told)
-            solved, told = [], []
-        solved, told = (
-            solved + run.solved,
-            told + [(piece, None if place is None else place + len(solved)) for piece, place in run.told],
-        )
-    if told:
-        yield Call(solved, told)
+        if call.told and (len(call.solved) + len(run.solved) > slots or len(call.told) >= patience):
+            yield call
+            call = Call([], [], [])
+        first = len(call.solved)
+        call.solved.extend(run.solved)
+        call.before.extend(-1 if place < 0 else place + first for place in run.before)
+        call.told.extend((piece, None if place is None else place + first) for piece, place in run.told)
+    if call.told:
+        yield call
 
 
 def _run(window: list[Piece], told: int, known: int) -> Call:
     """The window as a run that tells its pieces from ``told`` to ``known``."""
     solved = [piece for piece in window if piece.audio is not None]
-    places = iter(range(len(solved)))
-    all_told: Told = [(piece, None if piece.audio is None else next(places)) for piece in window]
-    return Call(solved, all_told[told:known])
+    places = {(piece.group, piece.number): place for place, piece in enumerate(solved)}
+    before = [places.get((piece.group, piece.number - 1), -1) for piece in solved]
+    all_told: Told = [(piece, None if piece.audio is None else places[piece.group, piece.number]) for piece in window]
+    return Call(solved, before, all_told[told:known])

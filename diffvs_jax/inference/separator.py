@@ -16,7 +16,7 @@ import numpy as np
 from diffvs_jax.audio import chunking
 from diffvs_jax.audio.representation import BandStats, SignalPath
 from diffvs_jax.compilation import Compiled
-from diffvs_jax.diffusion.samplers import sigma_grid
+from diffvs_jax.diffusion.samplers import check_sigmas, sigma_grid
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.packing import Piece
 from diffvs_jax.inference.program import chunk_plan, sampler_settings
@@ -28,6 +28,7 @@ from diffvs_jax.model.denoiser import Params
 
 Progress = Callable[[float, float], None]
 Stems = dict[str, np.ndarray]
+_MOST_OVERLAPPING = 8  # chunks over one frame: the program's size grows with them
 
 
 class Separator:
@@ -131,7 +132,10 @@ class Separator:
     def stream(
         self, blocks: Iterable[np.ndarray], sample_rate: int, *, sigmas: np.ndarray | None = None
     ) -> Iterator[Stems]:
-        """Separates one track that comes in blocks, such as from a file, a socket or a microphone.
+        """Separates one track that comes in blocks, such as from a file or a socket.
+
+        Blocks of stems lag behind by up to two calls of the program (see ``separation.joint_chunks``), and closing
+        the stream waits for the block that is being asked for.
 
         >>> blocks = (audio[start : start + 4096] for start in range(0, len(audio), 4096))
         >>> vocals = [stems["vocals"] for stems in separator.stream(blocks, 44_100)]
@@ -175,7 +179,7 @@ class Separator:
           track are dropped.
         """
         cut = (piece for track in tracks for piece in pieces(track, self._path, self._plan))
-        results = self._solver.solve(cut, self.sigmas if sigmas is None else sigmas)
+        results = self._solver.solve(cut, self.sigmas if sigmas is None else check_sigmas(sigmas))
         for track, own in itertools.groupby(results, key=lambda result: result[0].track):
             try:
                 yield track, self._stems(track, own)
@@ -194,12 +198,7 @@ class Separator:
         Returns:
           ``[K, S, chunk_samples, channels]``.
         """
-        size, estimates = self._solver.slots, []
-        for start in range(0, len(mixture_KNA), size):
-            part = slice(start, start + size)
-            estimate = self._solver.run(mixture_KNA[part], first_frames[part], sigmas)
-            estimates.append(np.asarray(estimate)[: len(mixture_KNA[part])])
-        return np.concatenate(estimates)
+        return self._solver.estimates(mixture_KNA, first_frames, check_sigmas(sigmas))
 
     def compile(self, num_steps: int | None = None) -> Compiled:
         """Compiles the program for so many steps (the config's by default), and says how long that took.
@@ -211,6 +210,8 @@ class Separator:
 
         Otherwise the first chunk does. A program compiled before is not compiled again.
         """
+        if num_steps is not None and num_steps < 1:
+            raise InputError(f"num_steps is {num_steps}; at least 1 is needed")
         return self._solver.compile(len(self.sigmas) if num_steps is None else num_steps + 1)
 
     @property
@@ -237,6 +238,11 @@ def separation_plan(config: Any) -> tuple[np.ndarray, chunking.ChunkPlan]:
         raise InputError("separation.sum_to_mixture needs targets that are the whole music; data.targets names one")
     if separation.batch_size < 0:
         raise InputError(f"separation.batch_size is {separation.batch_size}; give chunks at once, or 0 to choose")
+    if separation.joint and separation.step_frames * _MOST_OVERLAPPING < config.audio.num_frames:
+        raise InputError(
+            f"separation.step_frames {separation.step_frames}: chunks that are solved jointly step by at least an "
+            f"{_MOST_OVERLAPPING}th of audio.num_frames {config.audio.num_frames}; separation.joint=False takes any step"
+        )
     if separation.context_chunks < 0 or separation.joint_chunks <= 2 * separation.context_chunks:
         raise InputError(
             f"separation.joint_chunks {separation.joint_chunks} must be above twice separation.context_chunks "

@@ -65,10 +65,12 @@ class Solver:
 
         Pieces are made in a thread of their own, up to two calls ahead; results are taken while the next call runs.
         """
-        cut = runs(pieces, self._together, self._config.separation.context_chunks)
-        running: deque[tuple[Call, jax.Array | None]] = deque()
-        for call in ahead(pack(cut, self.slots), depth=2):
-            running.append((call, self._start(call, sigmas)))
+        # Context reaches as far into a track at any overlap.
+        reach = max(1, (self._path.num_frames - 1) // self._config.separation.step_frames)
+        cut = runs(pieces, self._together, self._config.separation.context_chunks * reach)
+        running: deque[tuple[Call, int, jax.Array | None]] = deque()
+        for call in ahead(pack(cut, self.slots, patience=2 * self.slots), depth=2):
+            running.append((call, self._at_once, self._start(call, sigmas)))
             if len(running) > 1:
                 yield from self._finish(*running.popleft(), sigmas)
         while running:
@@ -96,6 +98,16 @@ class Solver:
         rest = jax.device_put((np.asarray(sigmas, np.float32), self._key, before, np.int32(used)), self._whole)
         return program(self._params, self._stats, *split, *rest)
 
+    def estimates(self, mixture_KNA: np.ndarray, first_frames: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+        """``run`` of any number of chunks, each alone: ``[K, S, N, A]``."""
+        parts = []
+        for start in range(0, len(mixture_KNA), self.slots):
+            part = slice(start, start + self.slots)
+            chunks, frames = mixture_KNA[part], first_frames[part]
+            solved = self._with_less(lambda: _fetch(self.run(chunks, frames, sigmas)))  # noqa: B023
+            parts.append(solved[: len(chunks)])
+        return np.concatenate(parts)
+
     def compile(self, num_sigmas: int) -> Compiled:
         """The program for so many noise levels, and how long compiling it took."""
         return self._with_less(lambda: self._compile(self._at_once, num_sigmas, self._config.separation.joint))
@@ -105,43 +117,49 @@ class Solver:
             return None
         mixture = np.stack([piece.audio for piece in call.solved if piece.audio is not None])
         frames = np.array([piece.number for piece in call.solved]) * self._config.separation.step_frames
-        before = call.before() if self._config.separation.joint else None
+        before = np.array(call.before, np.int32) if self._config.separation.joint else None
         return self._with_less(lambda: self.run(mixture, frames, sigmas, before))
 
-    def _finish(self, call: Call, started: jax.Array | None, sigmas: np.ndarray) -> Iterator[tuple[Piece, Estimate]]:
+    def _finish(
+        self, call: Call, at_once: int, started: jax.Array | None, sigmas: np.ndarray
+    ) -> Iterator[tuple[Piece, Estimate]]:
         estimates: Any = ()
         if started is not None:
             try:
                 estimates = _fetch(started)
             except jax.errors.JaxRuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
+                self._shrink(at_once, error)
                 estimates = self._with_less(lambda: _fetch(self._start(call, sigmas)))
         for piece, place in call.told:
             yield piece, None if place is None else estimates[place]
 
     def _with_less(self, work: Callable[[], Any]) -> Any:
-        """Does it with fewer chunks at once after every time that memory runs out.
-
-        Raises:
-          InputError: it does for a single one.
-        """
+        """Does it with fewer chunks at once after every time that memory runs out."""
         while True:
             tried = self._at_once
             try:
                 return work()
             except jax.errors.JaxRuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
-                if tried == 1:
-                    raise InputError(
-                        "out of memory with one chunk at once; a smaller model, model.dtype=bfloat16, fewer "
-                        "separation.joint_chunks or another device may do"
-                    ) from error
-            with self._lock:
-                if self._at_once == tried:  # or another thread came first
-                    self._at_once = tried // 2 if tried % 2 == 0 else 1
-                    self._log(f"out of memory with {tried} chunks at once; going on with {self._at_once}")
+                self._shrink(tried, error)
+
+    def _shrink(self, tried: int, error: jax.errors.JaxRuntimeError) -> None:
+        """Has fewer chunks at once than were tried when an error came.
+
+        Raises:
+          InputError: memory ran out with a single one.
+          JaxRuntimeError: the error is another.
+        """
+        if not _out_of_memory(error):
+            raise error
+        if tried == 1:
+            raise InputError(
+                "out of memory with one chunk at once; a smaller model, model.dtype=bfloat16, fewer "
+                "separation.joint_chunks or another device may do"
+            ) from error
+        with self._lock:
+            if self._at_once == tried:  # or another thread came first
+                self._at_once = tried // 2 if tried % 2 == 0 else 1
+                self._log(f"out of memory with {tried} chunks at once; going on with {self._at_once}")
 
     def _compile(self, at_once: int, num_sigmas: int, joint: bool) -> Compiled:
         key = (at_once, num_sigmas, joint)

@@ -18,6 +18,7 @@ from diffvs_jax.audio.resampling import fit_blocks, resample_blocks
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.packing import Piece
 
+_HIGHEST_RATE = 1_000_000  # Hz, far above any; a damaged header may say more
 Estimate = np.ndarray | None  # [S, chunk_samples, channels] of a piece; None: silence
 
 
@@ -45,13 +46,13 @@ class Track:
         Raises:
           InputError: blocks that are no audio, or no samples at all.
         """
-        if self.sample_rate <= 0:
-            raise InputError(f"sample_rate is {self.sample_rate}; it must be positive")
+        if not (self.sample_rate == int(self.sample_rate) and 0 < self.sample_rate <= _HIGHEST_RATE):
+            raise InputError(f"sample_rate is {self.sample_rate}; give a whole number from 1 to {_HIGHEST_RATE}")
         count = 0
         for block in self.blocks:
             if self.stopped:
                 break
-            block = checked(block, count)
+            block = checked(block, count).copy()  # whoever gives blocks may fill the same one again
             if self.num_channels not in (0, block.shape[1]):
                 raise InputError(f"a block has {block.shape[1]} channels, those before it have {self.num_channels}")
             self.num_channels = block.shape[1]
@@ -120,15 +121,18 @@ def channel_groups(have: int, wanted: int) -> list[slice]:
 
 def checked(block: np.ndarray, position: int = 0) -> np.ndarray:
     """A block ``[samples, channels]`` as float32, or one clear line; ``position`` samples came before it."""
+    block = np.asarray(block)
     if block.ndim != 2 or block.shape[1] == 0:
         raise InputError(f"audio has shape {block.shape}; it must be [samples, channels]")
     if not np.issubdtype(block.dtype, np.floating):
         raise InputError(f"audio is {block.dtype}; convert it to floats with full scale at 1")
+    with np.errstate(over="ignore"):
+        block = block.astype(np.float32, copy=False)
     if not np.isfinite(block).all():
         bad = ~np.isfinite(block)
         first = position + int(np.argmax(bad.any(axis=1)))
         raise InputError(f"audio holds {np.count_nonzero(bad)} NaN or infinite samples, the first at sample {first}")
-    return block.astype(np.float32, copy=False)
+    return block
 
 
 def _whole_chunks(
@@ -149,3 +153,5 @@ def _whole_chunks(
             for estimate, width in zip(estimates, widths, strict=True)
         ]
         yield np.concatenate(parts, axis=-1), piece.final
+    if track.stopped:
+        raise InputError("a track's stems must be taken before the next track is asked for")

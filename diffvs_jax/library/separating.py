@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from diffvs_jax.audio.encoding import check_format
@@ -184,7 +185,9 @@ def _write(song: Song, reader: Reader, stems: Iterator[Stems], options: Options,
             written = output.finish()
         if folder != STANDARD_OUTPUT:
             finished.record(folder, song.path, options.settings, options.model, [file.path for file in written])
-    except (InputError, OSError, FloatingPointError) as error:
+    except jax.errors.JaxRuntimeError:  # the device's
+        raise
+    except Exception as error:  # of any kind: libsndfile and soxr have their own, and the others can go on
         watch.advance(0.0, max(0.0, reader.num_samples / rate - done))
         return Outcome(song, FAILED, reader.num_samples / rate, error=_line(song, error))
     return Outcome(song, DONE, done, written=written, gain=output.gain)

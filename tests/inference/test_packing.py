@@ -52,7 +52,7 @@ def test_neighbours_are_found_among_other_tracks_and_channels():
     mixed = itertools.chain(pieces_of("a", 2, groups=2), pieces_of("b", 3, silent=[1]))
     (call,) = calls_of(mixed, slots=8, together=8)
     assert names(call.solved) == [("a", 0), ("a", 0), ("a", 1), ("a", 1), ("b", 0), ("b", 2)]
-    np.testing.assert_array_equal(call.before(), [-1, -1, 0, 1, -1, -1])
+    assert call.before == [-1, -1, 0, 1, -1, -1]
 
 
 def test_long_silence_does_not_pile_up():
@@ -107,3 +107,20 @@ def test_where_a_track_is_cut_depends_on_it_alone():
     of_runs = dict(neighbourhoods(runs(pieces_of("long", 50), 8, 1)))
     assert among_others == of_runs
     assert len(alone) < len(of_runs)  # several runs share a call
+
+
+def test_runs_of_one_track_in_one_call_know_nothing_of_each_other():
+    (call,) = calls_of(pieces_of("a", 10), slots=16, together=4, context=1)
+    assert [piece.number for piece in call.solved] == [0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9]
+    assert call.before == [-1, 0, 1, 2, -1, 4, 5, 6, -1, 8, 9, 10, -1, 12, 13, 14]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_chunk_has_two_successors(seed):
+    for call in calls_of(random_pieces(seed), slots=32, together=8, context=2):
+        known = [place for place in call.before if place >= 0]
+        assert len(set(known)) == len(known)
+        for piece, place in zip(call.solved, call.before, strict=True):
+            earlier = call.solved[place]
+            expected = piece.track, piece.group, piece.number - 1
+            assert place < 0 or (earlier.track, earlier.group, earlier.number) == expected

@@ -181,7 +181,10 @@ def test_progress_counts_seconds(mono):
         (np.zeros((0, 2), np.float32), RATE, r"shape \(0, 2\)"),
         (np.zeros((2, 2, 2), np.float32), RATE, r"shape \(2, 2, 2\)"),
         (np.zeros((9, 2), np.int16), RATE, "int16; convert"),
+        (np.full((9, 2), 1e300), RATE, "18 NaN or infinite"),
         (np.zeros((9, 2), np.float32), 0, "sample_rate is 0"),
+        (np.zeros((9, 2), np.float32), 2**31, "sample_rate is 2147483648"),
+        (np.zeros((9, 2), np.float32), 44_100.5, "sample_rate is 44100.5"),
         (np.zeros((9, 2), np.float32), -1, "sample_rate is -1"),
     ],
 )

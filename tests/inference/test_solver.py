@@ -116,6 +116,7 @@ def test_all_devices_share_the_chunks(joint):
     [
         ({"joint_chunks": 2}, "joint_chunks 2 must be above twice separation.context_chunks 1"),
         ({"context_chunks": -1}, "context_chunks -1"),
+        ({"step_frames": 1}, "step_frames 1: chunks that are solved jointly step by at least an 8th"),
         ({"batch_size": -2}, "batch_size is -2"),
     ],
 )

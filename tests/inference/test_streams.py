@@ -129,6 +129,50 @@ def test_what_is_wrong_with_one_track_leaves_the_others(separator):
     }
 
 
+def test_stems_that_are_asked_for_too_late_are_refused(separator):
+    tracks = [Track([music(9000)], RATE), Track([music(700)], RATE)]
+    results = separator.separate_tracks(tracks)
+    _, first = next(results)
+    next(first)
+    next(results)
+    with pytest.raises(InputError, match="must be taken before the next track"):
+        join(first)
+
+
+def test_blocks_may_come_in_one_buffer_that_is_filled_again(separator):
+    def refilled():
+        buffer = np.zeros((512, 2), np.float32)
+        for start in range(0, 5120, 512):
+            buffer[:] = audio[start : start + 512]
+            yield buffer
+
+    audio = music(5120)
+    assert_same(join(separator.stream(refilled(), RATE)), separator(audio, RATE)["vocals"])
+
+
+@pytest.mark.parametrize("together", [4, 24])
+def test_neither_other_songs_nor_the_batch_size_change_a_song(together):
+    """With silences in it, so that its runs are short and several of them share a call."""
+    song = music(512 * 40)
+    for start in range(4000, len(song), 9000):
+        song[start : start + 5000] = 0
+    config = small_config(joint_chunks=together, batch_size=1)
+    alone = random_separator(config)(song, RATE)["vocals"]
+    for batch_size in (1, 16):
+        other = random_separator(small_config(joint_chunks=together, batch_size=batch_size))
+        tracks = [Track([music(1500)], RATE, "other"), Track([song], RATE, "song")]
+        results = {track.name: join(stems) for track, stems in other.separate_tracks(tracks)}
+        np.testing.assert_allclose(results["song"], alone, atol=1e-5 * np.abs(alone).max())
+
+
+@pytest.mark.parametrize(
+    "sigmas", [[], "x", [np.nan, 0], [3, 1, 0, 0], [1, 2, 0], [3, 2, 1], [1.0], [0.0], [[1, 0]], [1e99, 1, 0]], ids=str
+)
+def test_noise_levels_that_cannot_be_are_refused(separator, sigmas):
+    with pytest.raises(InputError, match="give at least two noise levels, falling to zero"):
+        separator(music(700), RATE, sigmas=sigmas)
+
+
 def test_a_track_that_nobody_wants_is_left_and_read_no_further(separator):
     read = []
 

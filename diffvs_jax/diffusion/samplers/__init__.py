@@ -11,7 +11,7 @@ compiled program, so a sweep over sigma_max or rho never recompiles; only N shap
 from diffvs_jax.diffusion.samplers.average import average
 from diffvs_jax.diffusion.samplers.dpmpp_2m import dpmpp_2m
 from diffvs_jax.diffusion.samplers.euler import euler
-from diffvs_jax.diffusion.samplers.grid import sigma_grid
+from diffvs_jax.diffusion.samplers.grid import check_sigmas, sigma_grid
 from diffvs_jax.diffusion.samplers.heun import heun
 from diffvs_jax.diffusion.samplers.settings import Draw, Sampler, SamplerSettings
 from diffvs_jax.diffusion.samplers.stochastic_heun import stochastic_heun
@@ -23,7 +23,7 @@ SAMPLERS: dict[str, Sampler] = {
     "dpmpp_2m": dpmpp_2m,
 }
 
-__all__ = ["SAMPLERS", "Draw", "Sampler", "SamplerSettings", "average", "num_evaluations", "sigma_grid"]
+__all__ = ["SAMPLERS", "Draw", "Sampler", "SamplerSettings", "average", "check_sigmas", "num_evaluations", "sigma_grid"]
 
 
 def num_evaluations(name: str, num_steps: int) -> int:

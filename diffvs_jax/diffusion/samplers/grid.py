@@ -1,6 +1,7 @@
 """The noise levels that a sampler visits (EDM, Karras et al. 2022, eq. 5)."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from diffvs_jax.errors import InputError
 
@@ -32,4 +33,22 @@ def sigma_grid(num_steps: int, sigma_min: float, sigma_max: float, rho: float) -
             f"{num_steps} noise levels from sampler.sigma_max {sigma_max} to sampler.sigma_min {sigma_min} with "
             f"sampler.rho {rho} do not fall from one to the next in float32; widen the range or take another rho"
         )
+    return grid
+
+
+def check_sigmas(sigmas: ArrayLike) -> np.ndarray:
+    """Noise levels that somebody gives, float64 ``[steps + 1]``.
+
+    Raises:
+      InputError: fewer than two, or not falling, in float32, to zero.
+    """
+    try:
+        grid = np.asarray(sigmas, np.float64)
+    except (TypeError, ValueError):
+        grid = np.zeros(0)
+    with np.errstate(over="ignore"):
+        single = grid.astype(np.float32)
+    falling = grid.ndim == 1 and grid.size > 1 and np.isfinite(single).all() and (np.diff(single) < 0).all()
+    if not falling or grid[-1] != 0:
+        raise InputError(f"sigmas {sigmas}: give at least two noise levels, falling to zero")
     return grid
