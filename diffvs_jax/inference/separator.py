@@ -241,7 +241,7 @@ def separation_plan(config: Any) -> tuple[np.ndarray, chunking.ChunkPlan]:
     if separation.joint and separation.step_frames * _MOST_OVERLAPPING < config.audio.num_frames:
         raise InputError(
             f"separation.step_frames {separation.step_frames}: chunks that are solved jointly step by at least an "
-            f"{_MOST_OVERLAPPING}th of audio.num_frames {config.audio.num_frames}; separation.joint=False takes any step"
+            f"{_MOST_OVERLAPPING}th of audio.num_frames {config.audio.num_frames}; separation.joint=False takes any"
         )
     if separation.context_chunks < 0 or separation.joint_chunks <= 2 * separation.context_chunks:
         raise InputError(

@@ -50,5 +50,5 @@ def check_sigmas(sigmas: ArrayLike) -> np.ndarray:
         single = grid.astype(np.float32)
     falling = grid.ndim == 1 and grid.size > 1 and np.isfinite(single).all() and (np.diff(single) < 0).all()
     if not falling or grid[-1] != 0:
-        raise InputError(f"sigmas {sigmas}: give at least two noise levels, falling to zero")
+        raise InputError(f"sigmas {sigmas!r}: give at least two noise levels, falling to zero")
     return grid
