@@ -72,7 +72,7 @@ def get_config() -> ConfigDict:
     c.separation.step_frames = 128  # frames between chunks of a long track. C
     c.separation.taper_frames = 2  # frames dropped at each chunk edge. C
     c.separation.batch_size = 0  # chunks that the network sees at once on a device, fewer where memory runs out;
-    # 0: 4 on a CPU, 16 on an accelerator
+    # 0: 2 on a CPU, 16 on an accelerator
     c.separation.joint = True  # solve overlapping chunks jointly, so that there is no seam; else each alone. C
     c.separation.joint_chunks = 24  # at a time, over all devices; a longer track is cut, with some overlap. C
     c.separation.context_chunks = 1  # of that overlap on either side of a cut. C

@@ -28,6 +28,8 @@ def get_config() -> ConfigDict:
     c.sampler.num_steps = 3
     c.sampler.sigma_max = 3.0
     c.separation.step_frames = 8
+    c.separation.batch_size = 4
+    c.separation.joint_chunks = 16
 
     c.data.num_threads = 1
     c.data.prefetch = 2

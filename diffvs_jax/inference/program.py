@@ -80,7 +80,7 @@ def chunk_plan(config: Any) -> ChunkPlan:
 
 def chunks_at_once(config: Any, platform: str) -> int:
     """How many chunks the network is to see at once on each device; more are no faster on a CPU."""
-    return config.separation.batch_size or (4 if platform == "cpu" else 16)
+    return config.separation.batch_size or (2 if platform == "cpu" else 16)
 
 
 def in_parts(denoise: Callable[..., jax.Array], at_once: int | None) -> Callable[..., jax.Array]:

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -140,7 +141,7 @@ def test_the_seed_decides(stereo):
 def test_chunks_are_told_their_first_frames_and_neighbours(stereo, monkeypatch):
     def run(chunks, frames, _, before):
         told.extend(zip(frames.tolist(), before.tolist(), strict=True))
-        return np.zeros((16, 1, 960, 2))
+        return jnp.zeros((16, 1, 960, 2))
 
     told = []
     monkeypatch.setattr(stereo._solver, "run", run)

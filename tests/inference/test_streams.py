@@ -72,7 +72,7 @@ def test_memory_does_not_grow_with_the_track(separator):
         return tracemalloc.get_traced_memory()[1], tracemalloc.stop()
 
     peak(4)
-    short, long = peak(8)[0], peak(40)[0]
+    short, long = peak(6)[0], peak(18)[0]
     assert long < 1.2 * short, (short, long)
 
 
