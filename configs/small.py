@@ -24,4 +24,6 @@ def get_config() -> ConfigDict:
     c.model.ffn_multiplier = 2
     c.model.stem_size = 1
     c.model.remat = "none"
+
+    c.separation.step_frames = 192  # chunks overlap by a quarter: 30 % less time for 0.02 dB (see README, "Seams")
     return c
