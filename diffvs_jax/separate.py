@@ -163,11 +163,13 @@ def _report_path(index: int, count: int) -> str:
 
 def _make_folders(json_path: str) -> None:
     """Of the stems and the report. What cannot be written to is told before hours of work."""
-    folders = {_OUTPUT.value} if _OUTPUT.value != STANDARD_OUTPUT else set()
+    folders = []
     if json_path not in ("", STANDARD_OUTPUT):
         if Path(json_path).is_dir():
             raise InputError(f"--json={_JSON.value}: is a folder, not a file")
-        folders.add(str(Path(json_path).parent))
+        folders.append(str(Path(json_path).parent))
+    if _OUTPUT.value != STANDARD_OUTPUT:
+        folders.append(_OUTPUT.value)
     for folder in folders:
         Path(folder).mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):

@@ -1,6 +1,7 @@
 """What tests share: two CPU devices, strict shapes, a nano model and a small data set."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +47,14 @@ class Run(NamedTuple):
 
 def pytest_unconfigure():
     _CACHE.cleanup()
+
+
+@pytest.fixture
+def ctrl_c_is_heard():
+    """A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

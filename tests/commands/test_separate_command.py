@@ -162,6 +162,7 @@ def test_a_pipe_that_nobody_reads_is_told_in_one_line(untrained, tmp_path):
     assert done.stderr.splitlines()[-1] == f"error: {song}: Broken pipe" and "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_leaves_what_is_done_and_nothing_else(untrained, tmp_path):
     name = os.fsdecode(b"\xe4")  # Latin-1, on a disk whose names are UTF-8 otherwise
     write_wav(tmp_path / "a.wav").rename(tmp_path / f"{name}.wav")

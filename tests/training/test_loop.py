@@ -280,6 +280,7 @@ def test_a_signal_finishes_the_step_and_saves(copied_run, number, capfd):
     assert f"{number.name}: finishing the step and saving" in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_a_second_signal_stops_at_once(copied_run):
     config, workdir = copied_run
     config.train.num_steps = 100
