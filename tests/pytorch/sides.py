@@ -95,7 +95,7 @@ def torch_side(config: Any, stems: np.ndarray, compiled: bool = False) -> Side:
 
     from tests.pytorch.step import TrainStep, make_unet
 
-    torch.setnum_threads(num_threads())
+    torch.set_num_threads(num_threads())
     torch.set_float32_matmul_precision("high")  # as JAX's default
     torch.backends.cudnn.benchmark = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -105,7 +105,7 @@ def torch_side(config: Any, stems: np.ndarray, compiled: bool = False) -> Side:
     name = torch.cuda.get_device_name() if device == "cuda" else device
     dtype = "bfloat16 under autocast" if step.half else "float32"
     return Side(
-        f"PyTorch {torch.__version__} on {name}, {torch.getnum_threads()} threads, {dtype}",
+        f"PyTorch {torch.__version__} on {name}, {torch.get_num_threads()} threads, {dtype}",
         lambda: step(batch),
         torch.cuda.synchronize if device == "cuda" else lambda: None,
     )
