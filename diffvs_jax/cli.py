@@ -202,18 +202,6 @@ def seconds_of_audio(total: float | None) -> Iterator[Callable[[float, float], N
         yield advance
 
 
-def write_whole(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file that appears whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _parse_flags(argv: list[str]) -> list[str]:
     for argument in argv:
         if argument.startswith("--config="):  # configs import each other as configs.NAME, from wherever they are

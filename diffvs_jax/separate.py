@@ -34,6 +34,7 @@ from diffvs_jax.library.separating import FAILED, Options, Outcome, Watch, separ
 from diffvs_jax.library.share import index_and_count, my_share
 from diffvs_jax.model import weights
 from diffvs_jax.training.processes import finish_processes, start_processes
+from diffvs_jax.whole import whole_file
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "A training run's workdir, an export, or a model's name.", required=True
@@ -194,7 +195,8 @@ def _write_report(path: str, text: str) -> None:
     if path == STANDARD_OUTPUT:
         sys.stdout.write(text)
     else:
-        cli.write_whole(path, text)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
 
 
 def _about(config: Any) -> dict[str, Any]:

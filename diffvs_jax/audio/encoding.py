@@ -8,6 +8,7 @@ import dataclasses
 import io
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +91,26 @@ class Encoder:
         if form.container == "WAV" and size > _LONGEST_WAV:
             form = dataclasses.replace(form, container="RF64")
         self._disk = _Disk(path, "w+")
-        self._file = _create(self._disk, form, sample_rate, num_channels)
+        # Ctrl-C is raised in the main thread; within a callback from libsndfile to Python it would be lost.
+        self._thread = ThreadPoolExecutor(1)
+        creating = self._thread.submit(_create, self._disk, form, sample_rate, num_channels)
+        try:
+            self._file = creating.result()
+        except BaseException:
+            self._thread.shutdown()
+            if creating.exception() is None:
+                creating.result().close()
+            self._disk.close()
+            raise
 
     def close(self) -> None:
         """Ends the file; ``OSError`` where it could not be written to the end."""
-        self._file.close()
-        self._disk.close()
+        self._end()
         self._disk.tell_failure()
 
     def remove(self) -> None:
         """Ends it without a word; the file is gone, unless it was moved."""
-        self._file.close()
-        self._disk.close()
+        self._end()
         self.path.unlink(missing_ok=True)
 
     def write(self, block: np.ndarray) -> None:
@@ -111,6 +120,15 @@ class Encoder:
           FloatingPointError: a sample that is not finite.
           OSError: a full disk and its like.
         """
+        self._thread.submit(self._write_parts, block).result()
+
+    def _end(self) -> None:
+        if not self._disk.closed:
+            self._thread.submit(self._file.close).result()
+            self._thread.shutdown()
+            self._disk.close()
+
+    def _write_parts(self, block: np.ndarray) -> None:
         for start in range(0, len(block), _AT_ONCE):
             self._write(block[start : start + _AT_ONCE])
 

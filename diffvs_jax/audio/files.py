@@ -5,7 +5,6 @@ Every error names the file. Whole songs are read by what streams them, see ``rea
 
 import dataclasses
 import os
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -14,6 +13,7 @@ import soxr
 from diffvs_jax.audio.decoding import require_file
 from diffvs_jax.audio.reading import open_audio
 from diffvs_jax.errors import InputError
+from diffvs_jax.whole import whole_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +54,8 @@ def save(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
 
     The file appears whole or not at all: it is written beside and renamed.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as unfinished:
         soundfile.write(str(unfinished), audio, sample_rate, subtype="FLOAT", format="WAV")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:

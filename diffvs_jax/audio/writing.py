@@ -135,6 +135,7 @@ class StemFiles:
     def _part(self, name: str, form: Format, ending: str) -> Encoder:
         """An unfinished file beside its place, removed by ``_cleanup`` if it is still there."""
         path = self._paths[name].with_name(f".{self._paths[name].name}.{os.getpid()}.{ending}")
+        self._cleanup.callback(path.unlink, missing_ok=True)
         part = Encoder(path, form, *self._form)
         self._cleanup.callback(part.remove)
         return part

@@ -14,6 +14,7 @@ from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.inference.remainder import INSTRUMENTAL, VOCALS, add_remainder
 from diffvs_jax.metrics import sdr
+from diffvs_jax.whole import whole_file
 
 Stems = Mapping[str, np.ndarray]
 Row = dict[str, Any]
@@ -116,20 +117,16 @@ def write_scores(folder: str | os.PathLike, rows: Sequence[Row], about: Mapping[
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
     """Rows of one form as CSV; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("w", newline="") as file:
+    with whole_file(path) as unfinished, unfinished.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    unfinished.replace(path)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """JSON without NaN or infinity; the file appears whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(json.dumps(_finite(content), indent=2) + "\n")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(_finite(content), indent=2) + "\n")
 
 
 def _finite(value: Any) -> Any:

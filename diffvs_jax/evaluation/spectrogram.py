@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffvs_jax.audio import files
+from diffvs_jax.whole import whole_file
 
 _RANGE_DB = 70.0  # shown below the loudest point of all pictures
 _N_FFT = 2048
@@ -37,14 +37,8 @@ def save_contact_sheet(
       inches: width and height of one spectrogram.
     """
     figure = _draw_sheet(rows, sample_rate, inches)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as unfinished:
         figure.savefig(unfinished, format="png")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def contact_sheet(

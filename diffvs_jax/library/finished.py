@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from diffvs_jax.audio.reading import STANDARD_INPUT
+from diffvs_jax.whole import whole_file
 
 RECORD = "separation.json"
 
@@ -32,13 +33,8 @@ def record(
         return
     sizes = {Path(path).name: os.path.getsize(path) for path in outputs}
     content = json.dumps({**_origin(input, settings, model), "outputs": sizes}, indent=2)
-    path = Path(folder) / RECORD
-    unfinished = path.with_name(f".{RECORD}.{os.getpid()}.part")
-    try:
+    with whole_file(Path(folder) / RECORD) as unfinished:
         unfinished.write_text(content + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def forget(folder: str | os.PathLike) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from diffvs_jax.whole import whole_file
+
 
 class MetricsWriter:
     """Writes ``metrics.jsonl`` in the workdir and, where tensorboardX is installed, ``tensorboard/``.
@@ -90,9 +92,8 @@ def _keep_until(path: Path, last_step: int) -> None:
     before = path.read_bytes()
     after = b"".join(line + b"\n" for line in before.splitlines() if _step_of(line) <= last_step)
     if after != before:
-        unfinished = path.with_name(f".{path.name}.part")
-        unfinished.write_bytes(after)
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(after)
 
 
 def _step_of(line: bytes) -> float:

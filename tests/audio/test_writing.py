@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from scipy.io import wavfile
 
+from diffvs_jax.audio import encoding
 from diffvs_jax.audio.encoding import FORMATS, check_format
 from diffvs_jax.audio.reading import open_audio
 from diffvs_jax.audio.writing import StemFiles
@@ -129,6 +130,22 @@ def test_an_error_leaves_no_file(tmp_path, normalize):
         raise KeyboardInterrupt
     with pytest.raises(FloatingPointError, match=r"a\.flac.*NaN"):
         write(tmp_path, "flac", {"a": np.full((10, 1), np.nan, np.float32)}, normalize=normalize)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
+@pytest.mark.parametrize("at", ["the header", "samples"])
+def test_ctrl_c_is_heard_while_a_file_is_written(tmp_path, monkeypatch, at):
+    write, interruptions = encoding._Disk.write, []
+
+    def interrupted(self, data):
+        if not interruptions and (at == "the header" or len(data) > 1000):
+            interruptions.append(signal.raise_signal(signal.SIGINT))
+        return write(self, data)
+
+    monkeypatch.setattr(encoding._Disk, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt), StemFiles(tmp_path, ["stem"], "wav32f", RATE, 2, 1000) as files:
+        files.write({"stem": noise(1000)})
     assert not list(tmp_path.iterdir())
 
 
