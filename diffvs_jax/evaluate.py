@@ -20,6 +20,7 @@ from diffvs_jax.data.tracks import Track, require_targets
 from diffvs_jax.diffusion.samplers import SAMPLERS
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation import scoring
+from diffvs_jax.evaluation.records import write_json
 from diffvs_jax.evaluation.sweep import Grid, best, sweep
 from diffvs_jax.inference.separator import Separator
 from diffvs_jax.model import weights
@@ -87,7 +88,7 @@ def _sweep(model: weights.Model, tracks: Sequence[Track], grid: Grid, output: Pa
     """Scores every combination of the grid, and names the best."""
     clips = [scoring.load_clip(track, model.config.data.targets, _SECONDS.value) for track in tracks]
     rows = sweep(model, clips, grid, output, _SEED.value, cli.say)
-    scoring.write_json(output / "sweep.json", {**_about(), **grid._asdict(), "tracks": [clip.name for clip in clips]})
+    write_json(output / "sweep.json", {**_about(), **grid._asdict(), "tracks": [clip.name for clip in clips]})
     column = f"csdr_{model.config.data.targets[0]}_median"
     shown = ["sampler", "num_steps", "sigma_max", "rho", "evaluations", column]
     tops = [best([row for row in rows if row["evaluations"] == count], column) for count in _counts(rows)]

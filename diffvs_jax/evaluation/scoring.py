@@ -1,7 +1,6 @@
 """Separated tracks scored: one row of numbers per track, and their summary."""
 
 import csv
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from diffvs_jax.audio import files
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
+from diffvs_jax.evaluation.records import write_json
 from diffvs_jax.inference.remainder import INSTRUMENTAL, VOCALS, add_remainder
 from diffvs_jax.metrics import sdr
 from diffvs_jax.whole import whole_file
@@ -121,20 +121,3 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """JSON without NaN or infinity; the file appears whole or not at all."""
-    with whole_file(path) as unfinished:
-        unfinished.write_text(json.dumps(_finite(content), indent=2) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN nor infinity: they become null and strings."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else str(value)
-    return value
