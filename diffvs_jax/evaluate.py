@@ -1,38 +1,73 @@
-"""Scores a model: ``python -m diffvs_jax.evaluate --checkpoint=DIR --root=MUSDB_FOLDER --output=DIR``.
+"""Scores a model, or finished estimates of any separator, on a data set.
 
-Separates every track of the test split and prints cSDR (museval's median over seconds), uSDR
-and SI-SDR; ``OUTPUT/scores.json`` and ``scores.csv`` keep them.
+``python -m diffvs_jax.evaluate --checkpoint=DIR --root=DATA --output=DIR`` separates every track of
+the test split and scores it: cSDR (museval's median over seconds), uSDR, SI-SDR and more, beside the
+mixture, silence, the ideal ratio mask and the model's one-step estimate. ``--estimates=DIR`` scores
+what lies there as ``SPLIT/TRACK/vocals.wav`` instead. Tracks that are scored already are passed
+over; several processes, or tasks of a job array, each take a part of them, and whoever ends last
+writes ``OUTPUT/summary.json``, ``scores.csv`` and ``report.html``.
 
 With ``--sweep`` it tries samplers, numbers of steps, sigma_max and rho on those tracks instead:
 ``OUTPUT/sweep.csv``, ``sweep.json`` with what it was made of, and ``sweep.png`` with cSDR against network evaluations.
 """
 
+import dataclasses
+import os
+import signal
+import sys
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
+import jax
 from absl import flags
+from ml_collections import ConfigDict
 
-from diffvs_jax import __version__, cli
-from diffvs_jax.audio.representation import BandStats
+from diffvs_jax import cli
 from diffvs_jax.compilation import use_cache
-from diffvs_jax.data.datasets import open_split
-from diffvs_jax.data.tracks import Track, require_targets
+from diffvs_jax.data.source import open_tracks
 from diffvs_jax.diffusion.samplers import SAMPLERS
+from diffvs_jax.embedding.choose import Embedding, open_embedding
 from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation import scoring
-from diffvs_jax.evaluation.records import write_json
+from diffvs_jax.evaluation.baselines import BASELINES
+from diffvs_jax.evaluation.clips import load_clip
+from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
+from diffvs_jax.evaluation.pipeline import Entry, Failures, unique_names
+from diffvs_jax.evaluation.provenance import commit, digest, versions
+from diffvs_jax.evaluation.records import ESTIMATE, Record, write_json
+from diffvs_jax.evaluation.run import Run
+from diffvs_jax.evaluation.scoring import BSS_EVAL, Scoring
+from diffvs_jax.evaluation.sources import OfFiles, OfModel, Source
+from diffvs_jax.evaluation.summary import summary_table
 from diffvs_jax.evaluation.sweep import Grid, best, sweep
-from diffvs_jax.inference.separator import Separator
+from diffvs_jax.inference.remainder import stem_names
+from diffvs_jax.library.share import even_share, index_and_count
 from diffvs_jax.model import weights
 from diffvs_jax.table import table
+from diffvs_jax.training.processes import finish_processes, start_processes
 
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A training run's workdir, or an export.", required=True)
-_ROOT = flags.DEFINE_string("root", None, "Folder in MUSDB18-HQ's layout.", required=True)
-_SPLIT = flags.DEFINE_string("split", "test", "Folder below root that holds the tracks.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A training run's workdir, an export, or a model's name.")
+_ESTIMATES = flags.DEFINE_string("estimates", None, "Folder of finished estimates, [SPLIT/]TRACK/vocals.wav.")
+_ROOT = flags.DEFINE_string("root", None, "Data set with the references, [KIND:]FOLDER as of data.root.", required=True)
+flags.DEFINE_alias("references", "root")
+_SPLIT = flags.DEFINE_string("split", "test", "Which tracks of the data set.")
+_TRACK = flags.DEFINE_multi_string("track", [], "Only tracks of this name, or pattern such as 'A*'.")
+_MAX_TRACKS = flags.DEFINE_integer("max_tracks", 0, "Only so many, from the first; 0: all.", lower_bound=0)
+_VALID_TRACKS = flags.DEFINE_multi_string("valid_track", [], "A track of split 'valid', as of data.valid_tracks.")
+_RENAME = flags.DEFINE_multi_string("rename_stem", [], "FROM=TO for a stem that goes by another name.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write scores to.", required=True)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the noise that sampling starts from.")
+_SEEDS = flags.DEFINE_list("seeds", ["0"], "Of the noise that sampling starts from; several give mean and spread.")
 _SECONDS = flags.DEFINE_float("seconds", 0.0, "Score the middle seconds of each track; 0: all of it.")
 _SET = flags.DEFINE_multi_string("set", [], "Another setting than the model's own: --set=sampler.num_steps=4.")
+_BASELINES = flags.DEFINE_list("baselines", list(BASELINES), f"Beside the estimate, of {', '.join(BASELINES)}.")
+_BSS_EVAL = flags.DEFINE_enum("bss_eval", "none", ["none", *BSS_EVAL], "Who computes ISR, SIR, SAR: a minute a track.")
+_EMBEDDING = flags.DEFINE_string("embedding", "auto", "none, weights of MERT (a path; auto: the hub's cache), or MODULE:FUNCTION.")
+_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "float64"], "What scores are computed in.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Score also what is done.")
+_SHARE = flags.DEFINE_string("share", None, "Only a part of the tracks: 1/4 is the first of four.")
+_COMPARE = flags.DEFINE_string("compare", None, "Scores of another model to compare with in the report.")
+_DEVICE = flags.DEFINE_enum("device", None, ["cpu", "gpu", "tpu"], "The best there is by default.")
 _SWEEP = flags.DEFINE_bool("sweep", False, "Try samplers and noise levels instead of scoring the config's.")
 _SAMPLERS = flags.DEFINE_list("sweep_samplers", ["heun", "euler", "dpmpp_2m"], f"Of {', '.join(SAMPLERS)}.")
 _STEPS = flags.DEFINE_list("sweep_steps", ["1", "3", "7", "13"], "Numbers of steps.")
@@ -44,58 +79,131 @@ _RHO = flags.DEFINE_list("sweep_rho", ["3", "5", "7", "10", "15"], "Curvatures o
 def main(arguments: list[str]) -> None:
     """Scores, or sweeps."""
     cli.no_arguments(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is scored stays
     output = cli.output_folder("output", _OUTPUT.value)
-    if _SECONDS.value != 0:
-        cli.positive_seconds("seconds", _SECONDS.value, least=1.0)  # cSDR scores whole seconds
+    _check_flags()
     grid = _grid()
-    tracks = open_split(_ROOT.value, _SPLIT.value)
-    model = weights.load(_CHECKPOINT.value)
-    cli.change_settings(model.config, _SET.value)
-    require_targets(tracks, model.config.data.targets)
-    use_cache(model.config.compilation_cache)
+    if _DEVICE.value:
+        cli.use_device(_DEVICE.value)
+    start_processes(cli.say)
     cli.announce_device()
+    model = weights.load(_CHECKPOINT.value) if _CHECKPOINT.value else None  # which processes do together
+    if jax.process_count() > 1:
+        finish_processes()  # they have nothing more to tell each other, and need not end together
+    if model is None:
+        _score(OfFiles(Path(_ESTIMATES.value), _SPLIT.value), output)
+        return
+    cli.change_settings(model.config, _SET.value)
+    use_cache(model.config.compilation_cache)
     if _SWEEP.value:
-        _sweep(model, tracks, grid, output)
+        _sweep(model, grid, output)
     else:
-        _score(model, tracks, output)
+        _score(OfModel(_CHECKPOINT.value, model, _seeds(), cli.say), output)
 
 
-def _score(model: weights.Model, tracks: Sequence[Track], output: Path) -> None:
-    """Separates and scores one track after the other."""
-    separator = Separator(model.params, BandStats(**model.stats), model.config, seed=_SEED.value)
-    cli.say(f"separation program compiled in {separator.compile()}")
-    rows = []
-    for track in tracks:
-        clip = scoring.load_clip(track, separator.targets, _SECONDS.value)
-        with cli.progress(track.name, "s") as progress:
-            estimates = separator(clip.mixture, clip.sample_rate, progress=progress)
-        rows.append(scoring.score(track.name, clip.truth, estimates, clip.sample_rate))
-        cli.say("  ".join(f"{key} {value:.2f}" if key != "track" else value for key, value in rows[-1].items()))
-    scoring.write_scores(output, rows, {**_about(), "sigmas": separator.sigmas.tolist()})
-    stems = list(clip.truth)
-    header = ["track", *(f"{kind} {stem}" for stem in stems for kind in ("cSDR", "uSDR", "SI-SDR"))]
-    columns = [f"{kind}_{stem}" for stem in stems for kind in ("csdr", "usdr", "sisdr")]
-    lines = [[row["track"], *(row[column] for column in columns)] for row in rows]
-    summary = scoring.summarize(rows)
-    lines.append(["mean", *(summary[f"{column}_mean"] for column in columns)])
-    median = {column: summary.get(f"{column}_median", "") for column in columns}
-    lines.append(["median (cSDR)", *median.values()])
-    cli.say(table(header, lines))
-    cli.say(f"{output / 'scores.json'}, {output / 'scores.csv'}")
+def _score(source: Source, output: Path) -> None:
+    """Scores every run of a source; then writes what all tracks say together."""
+    failures = Failures()
+    entries = _entries(source.targets, failures)
+    embedding = open_embedding(_EMBEDDING.value, cli.say)
+    scoring = Scoring(source.targets, tuple(_BASELINES.value), _BSS_EVAL.value, _DTYPE.value, embedding)
+    runs = [_run(source, name, entries, scoring, output) for name in source.runs]
+    index, count = _share()
+    mine = even_share(entries, [entry.track.seconds for entry in entries], index, count)
+    if count > 1:
+        cli.say(f"part {index + 1} of {count}: {len(mine)} of {len(entries)} tracks")
+    spent = Spent()
+    with cli.seconds_of_audio(len(runs) * sum(map(_seconds, mine))) as advance:
+        for run in runs:
+            todo = mine if _OVERWRITE.value else run.unfinished(mine)
+            if len(todo) < len(mine):
+                cli.say(f"{run.name}: {len(mine) - len(todo)} of {len(mine)} tracks are scored already")
+                advance(0.0, sum(map(_seconds, mine)) - sum(map(_seconds, todo)))
+            if todo:
+                separated = source.separate(run.name, todo, _SECONDS.value, failures, advance)
+                score_run(run, separated, scoring, source.one_step(run.name), _tell, spent)
+    about = {**_about(source, embedding), "failed": failures.lines, "time": {**dataclasses.asdict(spent), "network": source.busy_seconds}}
+    summary = write_results(output, runs, about, Path(_COMPARE.value) if _COMPARE.value else None)
+    if summary:
+        cli.say(summary_table(summary))
+        cli.say(spent.told(source.busy_seconds))
+        cli.say(", ".join(str(output / name) for name in ("summary.json", "scores.csv", "report.html")))
+    for line in failures.lines.values():
+        print(f"error: {line}", file=sys.stderr)
+    if failures.lines:
+        sys.exit(1)
 
 
-def _sweep(model: weights.Model, tracks: Sequence[Track], grid: Grid, output: Path) -> None:
+def _run(source: Source, name: str, entries: Sequence[Entry], scoring: Scoring, output: Path) -> Run:
+    shared = [name, _SECONDS.value, scoring.facts()]
+    settings = {
+        entry.name: digest([shared, entry.track.fingerprint(), source.depends_on(name, entry)]) for entry in entries
+    }
+    return Run(output, name, stem_names(source.targets), settings, keep_excerpts=name == source.runs[0])
+
+
+def _entries(targets: Sequence[str], failures: Failures) -> list[Entry]:
+    """The tracks that the flags choose; what is wrong with others of the data set is told at the end."""
+    data = {
+        "root": _ROOT.value,
+        "targets": tuple(targets),
+        "valid_tracks": tuple(_VALID_TRACKS.value),
+        "rename_stems": tuple(_RENAME.value),
+        "weights": (),
+        "strict": False,
+    }
+    tracks = open_tracks(ConfigDict({"data": data}), _SPLIT.value, "", log=failures.left_out)
+    entries = unique_names(tracks)
+    for pattern in _TRACK.value:
+        if not any(fnmatchcase(entry.name, pattern) or entry.name == pattern for entry in entries):
+            names = ", ".join(entry.name for entry in entries[:5])
+            raise InputError(f"--track={pattern}: no such track in split '{_SPLIT.value}'; there are {names}, ...")
+    if _TRACK.value:
+        entries = [e for e in entries if any(e.name == p or fnmatchcase(e.name, p) for p in _TRACK.value)]
+    return entries[: _MAX_TRACKS.value or None]
+
+
+def _sweep(model: weights.Model, grid: Grid, output: Path) -> None:
     """Scores every combination of the grid, and names the best."""
-    clips = [scoring.load_clip(track, model.config.data.targets, _SECONDS.value) for track in tracks]
-    rows = sweep(model, clips, grid, output, _SEED.value, cli.say)
-    write_json(output / "sweep.json", {**_about(), **grid._asdict(), "tracks": [clip.name for clip in clips]})
+    failures = Failures()
+    tracks = [entry.track for entry in _entries(model.config.data.targets, failures)]
+    clips = [load_clip(track, model.config.data.targets, _SECONDS.value) for track in tracks]
+    rows = sweep(model, clips, grid, output, _seeds()[0], cli.say)
+    about = {"checkpoint": _CHECKPOINT.value, "root": _ROOT.value, "split": _SPLIT.value, "seconds": _SECONDS.value}
+    made = {**about, "seed": _seeds()[0], "set": _SET.value, **versions(), "commit": commit()}
+    write_json(output / "sweep.json", {**made, **grid._asdict(), "tracks": [clip.name for clip in clips]})
     column = f"csdr_{model.config.data.targets[0]}_median"
     shown = ["sampler", "num_steps", "sigma_max", "rho", "evaluations", column]
-    tops = [best([row for row in rows if row["evaluations"] == count], column) for count in _counts(rows)]
+    counts = sorted({row["evaluations"] for row in rows})
+    tops = [best([row for row in rows if row["evaluations"] == count], column) for count in counts]
     cli.say(
         "best for each number of network evaluations\n" + table(shown, [[row[key] for key in shown] for row in tops])
     )
     cli.say(f"{output / 'sweep.csv'}, {output / 'sweep.json'}, {output / 'sweep.png'}")
+
+
+def _check_flags() -> None:
+    if bool(_CHECKPOINT.value) == bool(_ESTIMATES.value):
+        raise InputError("give --checkpoint=DIR to score a model, or --estimates=DIR to score what lies there")
+    if _SWEEP.value and _ESTIMATES.value:
+        raise InputError("--sweep needs a model: give --checkpoint=DIR")
+    if _SECONDS.value != 0:
+        cli.positive_seconds("seconds", _SECONDS.value, least=1.0)  # cSDR scores whole seconds
+    if unknown := [name for name in _BASELINES.value if name not in BASELINES]:
+        raise InputError(f"--baselines={','.join(_BASELINES.value)}: '{unknown[0]}' is none of {', '.join(BASELINES)}")
+    if _COMPARE.value and not (Path(_COMPARE.value) / "summary.json").is_file():
+        raise InputError(f"--compare={_COMPARE.value}: holds no summary.json; give the --output of another evaluation")
+    _seeds()
+
+
+def _seeds() -> list[int]:
+    try:
+        seeds = [int(text) for text in _SEEDS.value]
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds={','.join(_SEEDS.value)}: give different whole numbers from 0, such as --seeds=0,1,2")
+    return seeds
 
 
 def _grid() -> Grid:
@@ -111,19 +219,37 @@ def _grid() -> Grid:
     )
 
 
-def _counts(rows: Sequence[scoring.Row]) -> list[int]:
-    return sorted({row["evaluations"] for row in rows})
+def _share() -> tuple[int, int]:
+    """Which part of the tracks is this process's: see ``separate``."""
+    index, count = index_and_count(os.environ, _SHARE.value)
+    return index * jax.process_count() + jax.process_index(), count * jax.process_count()
 
 
-def _about() -> dict:
+def _seconds(entry: Entry) -> float:
+    """Of a track that are scored."""
+    return min(entry.track.seconds, _SECONDS.value or entry.track.seconds)
+
+
+def _tell(record: Record) -> None:
+    kinds = {"csdr": "cSDR", "usdr": "uSDR", "sisdr": "SI-SDR"}
+    scores = record.scores[ESTIMATE]
+    told = (f"{kinds[kind]} {stem} {scores[f'{kind}_{stem}']:.2f}" for stem in record.stems for kind in kinds)
+    cli.say(f"{record.run}  {record.track}  {'  '.join(told)}")
+
+
+def _about(source: Source, embedding: Embedding | None) -> dict[str, Any]:
     return {
-        "checkpoint": str(_CHECKPOINT.value),
-        "root": str(_ROOT.value),
+        **source.about(),
+        "root": _ROOT.value,
         "split": _SPLIT.value,
         "seconds": _SECONDS.value,
-        "seed": _SEED.value,
         "set": _SET.value,
-        "diffvs_jax": __version__,
+        "bss_eval": _BSS_EVAL.value,
+        "embedding": embedding.name if embedding else "none",
+        "dtype": _DTYPE.value,
+        **versions(),
+        "commit": commit(),
+        "device": f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}",
     }
 
 

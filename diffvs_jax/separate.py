@@ -21,7 +21,6 @@ from diffvs_jax import __version__, cli
 from diffvs_jax.audio.decoding import read_header
 from diffvs_jax.audio.encoding import FORMATS
 from diffvs_jax.audio.reading import STANDARD_INPUT
-from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.audio.writing import STANDARD_OUTPUT
 from diffvs_jax.compilation import use_cache
 from diffvs_jax.diffusion.samplers import SAMPLERS
@@ -75,7 +74,7 @@ def main(arguments: list[str]) -> None:
     if jax.process_count() > 1:
         finish_processes()  # they have nothing more to tell each other, and need not end together
     _change_settings(model.config)
-    separator = Separator(model.params, BandStats(**model.stats), model.config, seed=_SEED.value, log=cli.say)
+    separator = Separator.from_model(model, seed=_SEED.value, log=cli.say)
     options = _options(model)
     use_cache(model.config.compilation_cache)
     json_path = _report_path(index, count)

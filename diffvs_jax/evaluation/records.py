@@ -47,6 +47,7 @@ class Record:
       settings: a hash of all that scores depend on; a record with another is out of date.
       seconds: duration.
       sample_rate: in Hz.
+      stems: that are scored, in order.
       scores: method ("estimate", or a baseline: "mixture", "silence", "oracle", "one_step") to score to value,
         such as "csdr_vocals" in dB; NaN where there is none.
       frames: score to its value in every second, such as "sdr_vocals", of the estimate.
@@ -59,6 +60,7 @@ class Record:
     settings: str
     seconds: float
     sample_rate: int
+    stems: Sequence[str]
     scores: Mapping[str, Mapping[str, float]]
     frames: Mapping[str, Sequence[float]]
     excerpts: Sequence[Excerpt] = ()

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.diffusion.samplers import num_evaluations, sigma_grid
 from diffvs_jax.evaluation.scoring import Clip, score, summarize, write_table
 from diffvs_jax.inference.separator import Separator
@@ -114,7 +113,7 @@ def _separator(model: Model, sampler: str, s_churn: float, seed: int) -> Separat
     config = model.config.copy_and_resolve_references()
     config.sampler.name = sampler
     config.sampler.s_churn = s_churn if sampler == "stochastic_heun" else 0.0
-    return Separator(model.params, BandStats(**model.stats), config, seed=seed)
+    return Separator.from_model(model._replace(config=config), seed=seed)
 
 
 def _scores(separator: Separator, clips: Sequence[Clip], sigmas: np.ndarray) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """Calls of the compiled program: on all devices, two under way at a time, smaller when memory runs out."""
 
+import copy
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from diffvs_jax.errors import InputError
 from diffvs_jax.inference.ahead import ahead
 from diffvs_jax.inference.packing import Call, Piece, pack, runs
 from diffvs_jax.inference.program import chunks_at_once, make_program
+from diffvs_jax.inference.stopwatch import Stopwatch
 from diffvs_jax.inference.track import Estimate
 from diffvs_jax.model.denoiser import Params
 
@@ -28,6 +30,7 @@ class Solver:
 
     Attributes:
       slots: chunks that a call takes.
+      stopwatch: of the calls.
     """
 
     def __init__(
@@ -54,6 +57,13 @@ class Solver:
         self._log = log or (lambda _: None)
         self._lock = threading.Lock()
         self._compiled: dict[tuple, Compiled] = {}
+        self.stopwatch = Stopwatch()
+
+    def with_seed(self, seed: int) -> "Solver":
+        """The same with other noise; programs, parameters and the stopwatch are shared."""
+        other = copy.copy(self)
+        other._key = jax.device_put(jax.random.key(seed), self._whole)
+        return other
 
     @property
     def num_compiled(self) -> int:
@@ -96,7 +106,9 @@ class Solver:
         program = self._compile(self._at_once, len(sigmas), before is not None).program
         split = [jax.device_put(array, self._split) for array in arrays]
         rest = jax.device_put((np.asarray(sigmas, np.float32), self._key, before, np.int32(used)), self._whole)
-        return program(self._params, self._stats, *split, *rest)
+        solved = program(self._params, self._stats, *split, *rest)
+        self.stopwatch.watch(solved)
+        return solved
 
     def estimates(self, mixture_KNA: np.ndarray, first_frames: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
         """``run`` of any number of chunks, each alone: ``[K, S, N, A]``."""

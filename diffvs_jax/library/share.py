@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from diffvs_jax.errors import InputError
 from diffvs_jax.library.inputs import Song
 
+T = TypeVar("T")
 # Variables of job arrays: this task's number, the first, the last, the step.
 _ARRAYS = (
     ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_STEP"),
@@ -16,19 +18,24 @@ _UNCOUNTED = ("PBS_ARRAY_INDEX", "PBS_ARRAYID")  # schedulers that do not tell h
 
 
 def my_share(songs: Sequence[Song], index: int, count: int) -> list[Song]:
-    """The songs of one process of ``count``, in their order: about as many bytes as every other's.
-
-    Every process must be given the same songs. The largest go first, each to whom has least.
-    """
+    """The songs of one process of ``count``, in their order: about as many bytes as every other's."""
     sizes = [os.path.getsize(song.path) if song.path.is_file() else 0 for song in songs]
-    load = [(0, 0)] * count  # bytes, songs
+    return even_share(songs, sizes, index, count)
+
+
+def even_share(items: Sequence[T], sizes: Sequence[float], index: int, count: int) -> list[T]:
+    """The items of one process of ``count``, in their order: about as much in all as every other's.
+
+    Every process must be given the same items. The largest go first, each to whom has least.
+    """
+    load = [(0.0, 0)] * count  # size, items
     mine = set()
-    for number in sorted(range(len(songs)), key=lambda number: (-sizes[number], number)):
+    for number in sorted(range(len(items)), key=lambda number: (-sizes[number], number)):
         taker = load.index(min(load))
         load[taker] = (load[taker][0] + sizes[number], load[taker][1] + 1)
         if taker == index:
             mine.add(number)
-    return [song for number, song in enumerate(songs) if number in mine]
+    return [item for number, item in enumerate(items) if number in mine]
 
 
 def index_and_count(environ: Mapping[str, str], flag_value: str | None = None) -> tuple[int, int]:

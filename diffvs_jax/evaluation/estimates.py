@@ -1,0 +1,97 @@
+"""Finished estimates of any separator, beside the references that they are scored against."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from diffvs_jax.audio import files
+from diffvs_jax.data.tracks import SAME_LENGTH, audio_files, folders
+from diffvs_jax.errors import InputError
+from diffvs_jax.evaluation.clips import Clip, middle
+from diffvs_jax.inference.remainder import INSTRUMENTAL, VOCALS, add_remainder
+
+# How others call what is left without the vocals.
+_INSTRUMENTAL = (INSTRUMENTAL, "accompaniment", "no_vocals")
+_NO_TARGETS = ("mixture", "rest")
+
+
+def find_folder(root: Path, split: str, track: str) -> Path:
+    """Where a track's estimates lie: ``root/split/TRACK`` or ``root/TRACK``.
+
+    Raises:
+      InputError: in neither.
+    """
+    for folder in (root / split / track, root / track):
+        if folder.is_dir():
+            return folder
+    raise InputError(f"{track}: no estimates; expected {root / split / track} or {root / track}, with vocals.wav")
+
+
+def find_targets(root: Path, split: str) -> tuple[str, ...]:
+    """Stems that are estimated, by the first track that lies there: vocals first, what is left not among them.
+
+    Raises:
+      InputError: no estimates.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder of estimates")
+    for folder in folders(root / split if (root / split).is_dir() else root):
+        stems = {path.stem for path in audio_files(folder)} - {*_INSTRUMENTAL, *_NO_TARGETS}
+        if stems:
+            return tuple(sorted(stems, key=lambda stem: (stem != VOCALS, stem)))
+    raise InputError(f"{root}: holds no estimates; expected {root / split / 'TRACK' / 'vocals.wav'}, TRACK as in the data")
+
+
+def fingerprint(root: Path, split: str, track: str) -> list:
+    """By what a track's estimates are known again: names, sizes, times of change; nothing where there are none."""
+    try:
+        stats = [(path, path.stat()) for path in audio_files(find_folder(root, split, track))]
+    except InputError:
+        return []
+    return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+
+
+def files_of(folder: Path, targets: Sequence[str]) -> dict[str, Path]:
+    """The files of a track's targets, and of what is left, where there is one.
+
+    Raises:
+      InputError: a target has none.
+    """
+    found = {path.stem: path for path in audio_files(folder)}
+    missing = [target for target in targets if target not in found]
+    if missing:
+        raise InputError(f"{folder}: has no estimate of '{missing[0]}' (it has {', '.join(found) or 'no audio files'})")
+    named = {target: found[target] for target in targets}
+    left = [found[name] for name in _INSTRUMENTAL if name in found]
+    return named | ({INSTRUMENTAL: left[0]} if left and VOCALS in targets else {})
+
+
+def load_estimates(paths: dict[str, Path], clip: Clip, num_samples: int, seconds: float) -> dict[str, np.ndarray]:
+    """A track's estimates like its references; what is left is the mixture without them where it has no file.
+
+    Args:
+      paths: of ``files_of``.
+      clip: the references, cut to ``seconds``.
+      num_samples: of the whole track.
+      seconds: see ``load_clip``.
+
+    Raises:
+      InputError: another rate, other channels, or another length than the references have.
+    """
+    targets, left = {}, {}
+    for name, path in paths.items():
+        audio, rate = files.load(path)
+        if rate != clip.sample_rate or audio.shape[1] != clip.mixture.shape[1]:
+            raise InputError(
+                f"{path}: {rate} Hz and {audio.shape[1]} channels; the references have {clip.sample_rate} Hz "
+                f"and {clip.mixture.shape[1]}; separate, or convert, to the same"
+            )
+        if abs(len(audio) - num_samples) > SAME_LENGTH * rate:
+            raise InputError(
+                f"{path}: lasts {len(audio) / rate:.2f} s, the references {num_samples / rate:.2f} s; "
+                f"they may differ by {SAME_LENGTH} s"
+            )
+        part = files.fit_length(audio, num_samples)[middle(num_samples, rate, seconds)]
+        (left if name == INSTRUMENTAL else targets)[name] = part
+    return add_remainder(clip.mixture, targets) | left

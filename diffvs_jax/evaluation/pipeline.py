@@ -1,0 +1,157 @@
+"""A test set from files to records: decoded ahead, separated in shared calls, scored while the next call runs."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from diffvs_jax.data.tracks import Track
+from diffvs_jax.errors import InputError
+from diffvs_jax.evaluation.clips import Clip, load_clip
+from diffvs_jax.evaluation.estimates import files_of, find_folder, load_estimates
+from diffvs_jax.inference.ahead import ahead
+from diffvs_jax.inference.separator import Separator
+from diffvs_jax.inference.track import Track as Stream
+
+Stems = dict[str, np.ndarray]
+Advance = Callable[[float, float], None]
+_BLOCK = 2**17  # samples
+
+
+class Entry(NamedTuple):
+    """A track to score: ``name`` tells it from all others, and is that of its files."""
+
+    name: str
+    track: Track
+
+
+class Separated(NamedTuple):
+    """A track with its estimates, and the seconds that decoding it took."""
+
+    entry: Entry
+    clip: Clip
+    stems: Stems
+    decoding: float
+
+
+@dataclasses.dataclass
+class Failures:
+    """Tracks that could not be scored, each with a line that says why; the others go on.
+
+    Attributes:
+      lines: by the tracks' names.
+    """
+
+    lines: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def left_out(self, line: str) -> None:
+        """Keeps what is wrong with a track that cannot be opened."""
+        self.lines[f"left out {len(self.lines) + 1}"] = line
+
+    def add(self, entry: Entry, error: Exception) -> None:
+        """Keeps what is wrong with a track; whatever is no mistake of its files is raised."""
+        if not isinstance(error, InputError | OSError | FloatingPointError):
+            raise error
+        text = str(error)
+        self.lines[entry.name] = " ".join((text if entry.name in text else f"{entry.name}: {text}").split())
+
+
+def separate(
+    separator: Separator, entries: Sequence[Entry], seconds: float, failures: Failures, advance: Advance
+) -> Iterator[Separated]:
+    """Tracks with a model's estimates, in order.
+
+    Tracks are read in a thread, and chunks of many share calls of the program, of which there is one.
+
+    Args:
+      separator: of the model.
+      entries: the tracks.
+      seconds: of the middle of each; 0: all of it.
+      failures: told of tracks that cannot be read.
+      advance: told (seconds of audio done, seconds that need not be done).
+    """
+
+    def streams() -> Iterator[Stream]:
+        for entry in entries:
+            start = time.perf_counter()
+            try:
+                clip = load_clip(entry.track, separator.targets, seconds)
+            except Exception as error:
+                failures.add(entry, error)
+                continue
+            yield Stream(_blocks(clip.mixture), clip.sample_rate, (entry, clip, time.perf_counter() - start))
+
+    for stream, blocks in separator.separate_tracks(streams()):
+        entry, clip, decoding = stream.name
+        parts: list[Stems] = []
+        try:
+            for block in blocks:
+                parts.append(block)
+                advance(len(next(iter(block.values()))) / clip.sample_rate, 0.0)
+        except Exception as error:
+            failures.add(entry, error)
+            continue
+        stems = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        yield Separated(entry, clip, stems, decoding)
+
+
+def read_estimates(
+    root: Path,
+    split: str,
+    entries: Sequence[Entry],
+    targets: Sequence[str],
+    seconds: float,
+    failures: Failures,
+    advance: Advance,
+) -> Iterator[Separated]:
+    """Tracks with estimates that lie on disk, in order; the next is read while one is scored. See ``separate``."""
+
+    def read() -> Iterator[Separated]:
+        for entry in entries:
+            start = time.perf_counter()
+            try:
+                paths = files_of(find_folder(root, split, entry.name), targets)
+                clip = load_clip(entry.track, targets, seconds)
+                samples = round(entry.track.seconds * clip.sample_rate) if seconds else len(clip.mixture)
+                stems = load_estimates(paths, clip, samples, seconds)
+            except Exception as error:
+                failures.add(entry, error)
+                continue
+            yield Separated(entry, clip, stems, time.perf_counter() - start)
+
+    for found in ahead(read(), depth=1):
+        advance(len(found.clip.mixture) / found.clip.sample_rate, 0.0)
+        yield found
+
+
+def score_beside(tracks: Iterable[Separated], score: Callable[[Separated], None]) -> None:
+    """Scores each track in a thread, while the next is separated; at most one waits."""
+    with ThreadPoolExecutor(1, thread_name_prefix="scoring") as worker:
+        scoring: Future | None = None
+        for track in tracks:
+            if scoring is not None:
+                scoring.result()
+            scoring = worker.submit(score, track)
+        if scoring is not None:
+            scoring.result()
+
+
+def unique_names(tracks: Sequence[Track]) -> list[Entry]:
+    """Tracks with names that can be those of files, no two of them alike."""
+    entries: list[Entry] = []
+    counts: dict[str, int] = {}
+    for track in tracks:
+        name = track.name.replace("/", "_").replace("\\", "_").strip(". ") or "track"
+        key = name.casefold()
+        counts[key] = counts.get(key, 0) + 1
+        entries.append(Entry(name if counts[key] == 1 else f"{name} ({counts[key]})", track))
+    return entries
+
+
+def _blocks(audio: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(audio), _BLOCK):
+        yield audio[start : start + _BLOCK]
