@@ -51,7 +51,7 @@ def museval_frames(references: np.ndarray, estimates: np.ndarray, sample_rate: i
     def score(*signals: np.ndarray) -> Any:
         return bss_eval(*signals, window=sample_rate, hop=sample_rate)
 
-    return _score(score, references, estimates, sample_rate)
+    return _score(score, references, estimates, sample_rate, references.shape[1])
 
 
 def mir_eval_frames(references: np.ndarray, estimates: np.ndarray, sample_rate: int) -> BssEval:
@@ -61,20 +61,22 @@ def mir_eval_frames(references: np.ndarray, estimates: np.ndarray, sample_rate: 
         from mir_eval import separation  # leaves in mir_eval 0.9, and says so
 
     def score(*signals: np.ndarray) -> Any:
-        # What lasts less than two windows would be scored as one, so a silent second stands in for the tail.
-        whole = signals[0].shape[1] // sample_rate * sample_rate
-        padded = [np.pad(signal[:, :whole], [(0, 0), (0, sample_rate), (0, 0)]) for signal in signals]
+        # What lasts less than two windows would be scored as one: a silent second follows.
+        padded = [np.pad(signal, [(0, 0), (0, sample_rate), (0, 0)]) for signal in signals]
         return separation.bss_eval_images_framewise(*padded, window=sample_rate, hop=sample_rate)
 
-    return _score(score, references, estimates, sample_rate)
+    samples = references.shape[1] // sample_rate * sample_rate
+    return _score(score, references, estimates, sample_rate, samples)
 
 
-def _score(score: Callable[..., Any], references: np.ndarray, estimates: np.ndarray, sample_rate: int) -> BssEval:
-    """Both libraries refuse a source that is silent throughout, and both warn of what is no mistake here."""
+def _score(
+    score: Callable[..., Any], references: np.ndarray, estimates: np.ndarray, sample_rate: int, samples: int
+) -> BssEval:
+    """Scores the first samples. Libraries refuse sources that are silent throughout, and warn of what is no mistake."""
     if references.shape != estimates.shape or references.ndim != 3:
         raise ValueError(f"need [sources, samples, channels] twice, got {references.shape}, {estimates.shape}")
     frames = references.shape[1] // sample_rate
-    signals = [signal.astype(np.float64) for signal in (references, estimates)]
+    signals = [signal[:, :samples].astype(np.float64) for signal in (references, estimates)]
     if frames == 0 or any(_silent(signal).any() for signal in signals):
         return BssEval(*np.full((4, len(references), frames), np.nan))
     with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -41,7 +41,7 @@ def frame_sums(reference: Array, estimate: Array, frame: int) -> Sums:
         raise ValueError(f"need [..., samples, channels] twice, got {reference.shape}, {estimate.shape}")
     s, e = _frames(reference, frame), _frames(estimate, frame)
     silent = _silent(s) | _silent(e)
-    s, e = (x.reshape(*x.shape[:-2], -1) for x in (s, e))
+    s, e = (x.reshape(*x.shape[:-2], frame * x.shape[-1]) for x in (s, e))
     signal, product = _dot(s, s), _dot(s, e)
     gain = jnp.where(signal > 0, product / jnp.where(signal > 0, signal, 1), 0)
     rest = e - gain[..., None] * s
@@ -50,9 +50,10 @@ def frame_sums(reference: Array, estimate: Array, frame: int) -> Sums:
 
 def _frames(audio: Array, frame: int) -> jax.Array:
     """``[..., frames, frame, channels]``."""
-    missing = -audio.shape[-2] % frame
-    padded = jnp.pad(audio, [(0, 0)] * (audio.ndim - 2) + [(0, missing), (0, 0)])
-    return padded.reshape(*audio.shape[:-2], -1, frame, audio.shape[-1])
+    *lead, samples, channels = audio.shape
+    count = -(-samples // frame)
+    padded = jnp.pad(audio, [(0, 0)] * len(lead) + [(0, count * frame - samples), (0, 0)])
+    return padded.reshape(*lead, count, frame, channels)
 
 
 def _silent(frames: jax.Array) -> jax.Array:
