@@ -13,7 +13,7 @@ from diffvs_jax.evaluation.scoring import Clip, load_clip
 from diffvs_jax.evaluation.spectrogram import save_spectrograms
 from diffvs_jax.inference.remainder import INSTRUMENTAL
 from diffvs_jax.inference.separator import Separator
-from diffvs_jax.metrics.sdr import usdr
+from diffvs_jax.metrics.track import track_usdr
 from diffvs_jax.table import table
 
 EXCERPT = "excerpt"
@@ -62,7 +62,7 @@ def run_demo(
         for target in separator.targets:
             if target in clip.truth:
                 estimates = (clip.mixture, single[target], full[target])
-                row = [usdr(clip.truth[target], estimate) for estimate in estimates]
+                row = [track_usdr(clip.truth[target], estimate, clip.sample_rate) for estimate in estimates]
                 group = EXCERPT if clip.name == EXCERPT else "test songs"
                 scores.setdefault((group, target), []).append(row)
         if clip.name == EXCERPT:

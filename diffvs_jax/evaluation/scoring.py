@@ -12,8 +12,8 @@ from diffvs_jax.audio import files
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.records import write_json
-from diffvs_jax.inference.remainder import INSTRUMENTAL, VOCALS, add_remainder
-from diffvs_jax.metrics import sdr
+from diffvs_jax.inference.remainder import add_remainder
+from diffvs_jax.metrics.track import score_sdr
 from diffvs_jax.whole import whole_file
 
 Stems = Mapping[str, np.ndarray]
@@ -65,32 +65,8 @@ def load_references(track: Track, targets: Sequence[str]) -> tuple[np.ndarray, d
 
 
 def score(name: str, references: Stems, estimates: Stems, sample_rate: int) -> Row:
-    """One row: cSDR, uSDR and SI-SDR of every stem, in dB (see ``metrics.sdr``)."""
-    row: Row = {"track": name}
-    csdr = dict.fromkeys(references, float("nan"))
-    for group in _scored_together(references):
-        true, estimated = (np.stack([stems[stem] for stem in group]) for stems in (references, estimates))
-        csdr.update(zip(group, sdr.csdr(true, estimated, sample_rate).tolist(), strict=True))
-    row.update({f"csdr_{stem}": value for stem, value in csdr.items()})
-    for stem, reference in references.items():
-        row[f"usdr_{stem}"] = sdr.usdr(reference, estimates[stem])
-        row[f"sisdr_{stem}"] = sdr.si_sdr(reference, estimates[stem])
-    return row
-
-
-def _scored_together(references: Stems) -> list[list[str]]:
-    """Groups of stems whose silences drop a second from all their scores, as museval's do.
-
-    One target goes with the rest of its mixture. Of several, the vocals go with the instrumental,
-    and then all targets together, whose score for the vocals is the one that counts. A target
-    that is silent in the whole track would drop every second of it: it has no score, and is left
-    out of the group.
-    """
-    if len(references) <= 2:
-        return [list(references)]
-    overlapping = [[VOCALS, INSTRUMENTAL]] if INSTRUMENTAL in references else []
-    heard = [stem for stem, audio in references.items() if stem != INSTRUMENTAL and np.any(audio)]
-    return [*overlapping, *([heard] if heard else [])]
+    """One row: cSDR, uSDR and SI-SDR of every stem, in dB (see ``metrics.track``)."""
+    return {"track": name, **score_sdr(references, estimates, sample_rate).scores}
 
 
 def summarize(rows: Sequence[Row]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from diffvs_jax.evaluation.spectrogram import contact_sheet
 from diffvs_jax.inference.program import chunks_at_once, make_program
 from diffvs_jax.inference.remainder import add_remainder, complete
 from diffvs_jax.inference.separator import separation_plan
-from diffvs_jax.metrics.sdr import usdr
+from diffvs_jax.metrics.track import track_usdr
 from diffvs_jax.model.denoiser import Params
 
 _SEED = 0  # of the noise that every validation starts from
@@ -164,7 +164,8 @@ class Validator:
             scores[f"csdr{suffix}"] = [summary[f"csdr_{name}_median"] for name in targets]
             scores[f"usdr{suffix}"] = [summary[f"usdr_{name}_mean"] for name in targets]
         scores["usdr_mixture"] = [
-            float(np.mean([usdr(clip.truth[name], clip.mixture) for clip in self._clips])) for name in targets
+            float(np.mean([track_usdr(clip.truth[name], clip.mixture, clip.sample_rate) for clip in self._clips]))
+            for name in targets
         ]
         return scores
 

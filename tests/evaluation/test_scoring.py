@@ -68,8 +68,8 @@ def test_a_row_holds_the_three_scores_of_every_stem():
     assert row["usdr_vocals"] == pytest.approx(20 * np.log10(2), abs=1e-3)
     assert row["sisdr_vocals"] > 60  # a scaled copy
     assert row["csdr_instrumental"] == pytest.approx(20, abs=0.2)
-    expected = sdr.usdr(references["instrumental"], estimates["instrumental"])
-    assert row["usdr_instrumental"] == expected
+    expected = float(sdr.usdr(references["instrumental"], estimates["instrumental"]))
+    assert row["usdr_instrumental"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_summary_skips_tracks_without_a_score(rows):
@@ -128,10 +128,10 @@ def test_several_targets_are_scored_together_and_the_instrumental_beside_the_voc
     row = score("song", truth, estimates, RATE)
     three = [truth[name] for name in ("vocals", "bass", "drums")], [estimates[n] for n in ("vocals", "bass", "drums")]
     np.testing.assert_allclose(
-        [row[f"csdr_{n}"] for n in ("vocals", "bass", "drums")], sdr.csdr(*map(np.stack, three), RATE)
+        [row[f"csdr_{n}"] for n in ("vocals", "bass", "drums")], sdr.csdr(*map(np.stack, three), RATE), atol=1e-4
     )
     pair = [truth[name] for name in ("vocals", "instrumental")], [estimates[n] for n in ("vocals", "instrumental")]
-    np.testing.assert_allclose(row["csdr_instrumental"], sdr.csdr(*map(np.stack, pair), RATE)[1])
+    np.testing.assert_allclose(row["csdr_instrumental"], sdr.csdr(*map(np.stack, pair), RATE)[1], atol=1e-4)
     assert row["csdr_drums"] > 15
 
 

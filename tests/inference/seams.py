@@ -21,7 +21,7 @@ from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.compilation import use_cache
 from diffvs_jax.inference.program import chunk_plan
 from diffvs_jax.inference.separator import Separator
-from diffvs_jax.metrics.sdr import usdr
+from diffvs_jax.metrics.track import track_usdr
 from diffvs_jax.model import weights
 from diffvs_jax.table import table
 
@@ -137,7 +137,7 @@ def main(arguments):
         for _, mixture, vocals in songs:
             runs = both_grids(lambda song: separator(song, audio.sample_rate)["vocals"], mixture, plan)  # noqa: B023
             contrasts.append(seams(*runs, vocals, plan, audio.hop_length))
-            scores.append(np.mean([usdr(vocals, run) for run in runs]))
+            scores.append(np.mean([track_usdr(vocals, run, audio.sample_rate) for run in runs]))
         seam = summary(contrasts)
         pairs = zip(seam[::2], seam[1::2], strict=True)
         rows.append([mode, *(f"{mean:+.2f} ± {error:.2f}" for mean, error in pairs), f"{np.mean(scores):.3f}"])
