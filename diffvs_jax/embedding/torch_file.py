@@ -5,7 +5,6 @@ that they lie in. A pickle may name any function to be called: here it may name 
 tensors consists of, which are replaced by ours, and nothing else.
 """
 
-import collections
 import functools
 import pickle
 import zipfile
@@ -22,6 +21,13 @@ class _StorageType(NamedTuple):
     """A type of numbers, by the name that numpy knows; a pickle can neither call nor change it."""
 
     dtype: str
+
+
+class _StateDict(dict):
+    """Stands for an OrderedDict; what else is known of it, such as the versions of modules, is dropped."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Drops it."""
 
 
 _STORAGES = {
@@ -64,6 +70,7 @@ class _Reader(pickle.Unpickler):
             raise InputError(f"{path}: holds no data.pkl; give a file that torch.save wrote")
         self._path, self._archive = path, archive
         self._folder = pickles[0].removesuffix("data.pkl")
+        self._storages: dict[str, bytes] = {}
         if f"{self._folder}byteorder" in archive.namelist() and self._bytes("byteorder") != b"little":
             raise InputError(f"{path}: was written by a big-endian machine; convert it to model.safetensors")
         super().__init__(archive.open(pickles[0]))
@@ -71,9 +78,9 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a global that the pickle names."""
         if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
+            return _StateDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return functools.partial(_tensor)
+            return functools.partial(_tensor)  # a new one each time, which a pickle may spoil for itself alone
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
         raise InputError(
@@ -86,14 +93,12 @@ class _Reader(pickle.Unpickler):
         kind, storage_type, key, _, count = pid
         if kind != "storage" or not isinstance(storage_type, _StorageType):
             raise ValueError(f"no storage of a known type: {kind!r}, {storage_type!r}")
-        numbers = np.frombuffer(self._storage(key), jnp.dtype(storage_type.dtype))
+        if key not in self._storages:  # tensors may share one
+            self._storages[key] = self._bytes(f"data/{key}")
+        numbers = np.frombuffer(self._storages[key], jnp.dtype(storage_type.dtype))
         if len(numbers) != count:
             raise ValueError(f"storage {key} has {len(numbers)} numbers, not {count}")
         return numbers
-
-    @functools.cache  # noqa: B019: tensors share storages, and the reader lives no longer than the archive is open
-    def _storage(self, key: str) -> bytes:
-        return self._bytes(f"data/{key}")
 
     def _bytes(self, name: str) -> bytes:
         return self._archive.read(f"{self._folder}{name}")
