@@ -17,7 +17,7 @@ from diffvs_jax.errors import InputError
 MODEL = "m-a-p/MERT-v1-95M"
 """What the paper embeds with, by its name on the hub."""
 
-_BATCH_ON_ACCELERATORS = 8  # chunks of ten seconds, about 1 GiB each
+_BATCH_ON_ACCELERATORS = 8  # chunks of ten seconds
 
 
 class Embedding(NamedTuple):
@@ -57,8 +57,8 @@ def _automatic(say: Callable[[str], None]) -> Embedding | None:
     snapshot = find_snapshot(MODEL)
     if snapshot is None:
         say(
-            f"no embedding MSE: {MODEL} is not in {cache_folder()}; run 'huggingface-cli download {MODEL}' on a machine "
-            "with a network, or give the path of its folder (the weights are CC BY-NC 4.0: for research)"
+            f"no embedding MSE: {MODEL} is not in {cache_folder()}; run 'huggingface-cli download {MODEL}' where there "
+            "is a network, or give the path of its folder (its licence, CC BY-NC 4.0, is for research)"
         )
         return None
     try:

@@ -61,8 +61,8 @@ class Embedder:
           published: weights of the network.
           layer: 12 by default, or the last one where there are fewer.
           chunk_seconds: length of a chunk, rounded down to whole frames.
-          batch_size: chunks at a time. One suits a CPU; an accelerator is fuller with more, and each needs
-            about 1 GiB at the size of HuBERT-base.
+          batch_size: chunks at a time. One suits a CPU; an accelerator is fuller with more. At HuBERT-base's size
+            each needs 0.2 GiB.
 
         Raises:
           InputError: a layer that is not there, or chunks too short for a frame.

@@ -6,6 +6,7 @@ tensors consists of, which are replaced by ours, and nothing else.
 """
 
 import functools
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -73,7 +74,7 @@ class _Reader(pickle.Unpickler):
         self._storages: dict[str, bytes] = {}
         if f"{self._folder}byteorder" in archive.namelist() and self._bytes("byteorder") != b"little":
             raise InputError(f"{path}: was written by a big-endian machine; convert it to model.safetensors")
-        super().__init__(archive.open(pickles[0]))
+        super().__init__(io.BytesIO(archive.read(pickles[0])))
 
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a global that the pickle names."""
