@@ -9,7 +9,9 @@ import pytest
 from configs.four_stems import get_config as get_four_stems
 from diffvs_jax.audio.representation import BandStats
 from diffvs_jax.data.source import open_tracks
-from diffvs_jax.evaluation.scoring import load_clip, score, summarize
+from diffvs_jax.evaluation.clips import load_clip
+from diffvs_jax.evaluation.scoring import score
+from diffvs_jax.evaluation.summary import summarize
 from diffvs_jax.inference.separator import Separator
 from diffvs_jax.model.denoiser import abstract_params
 from diffvs_jax.training.loop import train

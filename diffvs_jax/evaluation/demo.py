@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from diffvs_jax.audio import files
 from diffvs_jax.data.tracks import Track
-from diffvs_jax.evaluation.scoring import Clip, load_clip
+from diffvs_jax.evaluation.clips import Clip, load_clip
 from diffvs_jax.evaluation.spectrogram import save_spectrograms
 from diffvs_jax.inference.remainder import INSTRUMENTAL
 from diffvs_jax.inference.separator import Separator

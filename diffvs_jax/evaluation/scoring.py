@@ -1,99 +1,97 @@
-"""Separated tracks scored: one row of numbers per track, and their summary."""
+"""One track with its estimates to numbers: scores by method, and the estimate's frames."""
 
-import csv
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from diffvs_jax.audio import files
-from diffvs_jax.data.tracks import Track
-from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation.records import write_json
-from diffvs_jax.inference.remainder import add_remainder
-from diffvs_jax.metrics.track import score_sdr
-from diffvs_jax.whole import whole_file
+from diffvs_jax.embedding.choose import Embedding
+from diffvs_jax.embedding.mse import embedding_mses
+from diffvs_jax.evaluation.baselines import baseline
+from diffvs_jax.evaluation.clips import Clip
+from diffvs_jax.evaluation.records import ESTIMATE
+from diffvs_jax.metrics import bss_eval
+from diffvs_jax.metrics.ratios import median
+from diffvs_jax.metrics.together import scored_together
+from diffvs_jax.metrics.track import score_methods, score_sdr
 
 Stems = Mapping[str, np.ndarray]
+Scores = dict[str, float]
 Row = dict[str, Any]
 
-
-class Clip(NamedTuple):
-    """Scored music: ``mixture [samples, channels]`` and its true stems by name."""
-
-    name: str
-    mixture: np.ndarray
-    truth: dict[str, np.ndarray]
-    sample_rate: int
+BSS_EVAL = {"museval": bss_eval.museval_frames, "mir_eval": bss_eval.mir_eval_frames}
+"""Who computes ISR, SIR and SAR of the estimate, in about a minute per track."""
+_RATIOS = ("isr", "sir", "sar")
 
 
-def load_clip(track: Track, targets: Sequence[str], seconds: float = 0.0) -> Clip:
-    """The middle ``seconds`` of a track with its references, or all of it for 0 (see ``load_references``)."""
-    mixture, truth, rate = load_references(track, targets)
-    length = round(seconds * rate) if seconds else mixture.shape[0]
-    start = max(0, (mixture.shape[0] - length) // 2)
-    part = slice(start, start + length)
-    return Clip(track.name, mixture[part], {name: stem[part] for name, stem in truth.items()}, rate)
+@dataclasses.dataclass(frozen=True)
+class Scoring:
+    """What is computed of every track.
 
-
-def load_references(track: Track, targets: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
-    """A track's mixture, its true stems, and its rate in Hz.
-
-    The stems are the targets and what is left, named as ``Separator`` names it. The mixture is
-    the data set's own file where there is one, else the sum of the stems.
-
-    Raises:
-      InputError: a target is missing, or stems differ in rate, channels or length.
+    Attributes:
+      targets: stems that are estimated; what is left of the mixture is scored beside them.
+      baselines: of ``baselines.BASELINES``.
+      bss_eval: of ``BSS_EVAL``, or "none".
+      dtype: "float32" or "float64".
+      embedding: whose MSE is computed; None: nobody's.
     """
-    stems = {name: track.load_stem(name) for name in track.stems}
-    if not track.whole:  # a stem that ends early is silent from there on
-        longest = max(len(audio) for audio, _ in stems.values())
-        stems = {name: (files.fit_length(audio, longest), rate) for name, (audio, rate) in stems.items()}
-    mixture = files.load(track.mixture) if track.mixture else None
-    loaded = [*stems.values(), *([mixture] if mixture else [])]
-    forms = {(audio.shape, rate) for audio, rate in loaded}
-    if len(forms) > 1:
-        raise InputError(f"{track.name}: stems differ in length, channels or rate: {sorted(forms)}")
-    total = mixture[0] if mixture else np.sum([audio for audio, _ in stems.values()], axis=0)
-    missing = [name for name in targets if name not in stems]
-    if missing:
-        raise InputError(f"{track.name}: has no stem '{missing[0]}' (it has {', '.join(stems)})")
-    truth = add_remainder(total, {name: stems[name][0] for name in targets})
-    return total, truth, loaded[0][1]
+
+    targets: tuple[str, ...]
+    baselines: Sequence[str] = ()
+    bss_eval: str = "none"
+    dtype: str = "float32"
+    embedding: Embedding | None = None
+
+    def facts(self) -> list:
+        """All that scores depend on."""
+        name = self.embedding.name if self.embedding else "none"
+        return [self.targets, list(self.baselines), self.bss_eval, self.dtype, name]
+
+
+def score_clip(
+    clip: Clip, estimates: Stems, scoring: Scoring, one_step: Callable[[Clip], Stems] | None = None
+) -> tuple[dict[str, Scores], dict[str, np.ndarray]]:
+    """Scores of the estimate and of baselines, and the estimate's frames: column to a value per second.
+
+    Columns are "csdr_STEM" and what else ``metrics.track.score_track`` names, "embedding_STEM", and "isr_STEM",
+    "sir_STEM", "sar_STEM" (medians over seconds; those of mir_eval are called "mir_eval_isr_STEM" and so on).
+
+    Args:
+      clip: mixture and truth.
+      estimates: of every stem of the truth.
+      scoring: what to compute.
+      one_step: separates with a single step; None where there is no model.
+    """
+    found = {name: baseline(name, clip, scoring.targets, one_step) for name in scoring.baselines}
+    methods = {ESTIMATE: estimates, **{name: stems for name, stems in found.items() if stems is not None}}
+    results = score_methods(clip.truth, methods, clip.mixture, clip.sample_rate, dtype=scoring.dtype)
+    scores, frames = {name: result.scores for name, result in results.items()}, dict(results[ESTIMATE].frames)
+    if scoring.bss_eval != "none":
+        ratios = bss_eval_frames(clip, estimates, scoring.bss_eval)
+        frames.update(ratios)
+        scores[ESTIMATE].update({column: float(median(values)) for column, values in ratios.items()})
+    if scoring.embedding:
+        for stem, truth in clip.truth.items():
+            heard = [stems[stem] for stems in methods.values()]
+            values = embedding_mses(scoring.embedding.embed, truth, heard, clip.sample_rate)
+            for method, value in zip(methods, values, strict=True):
+                scores[method][f"embedding_{stem}"] = value
+    return scores, frames
+
+
+def bss_eval_frames(clip: Clip, estimates: Stems, whose: str) -> dict[str, np.ndarray]:
+    """ISR, SIR and SAR of every stem in every second, in dB, by one of ``BSS_EVAL``."""
+    prefix = "" if whose == "museval" else f"{whose}_"
+    frames: dict[str, np.ndarray] = {}
+    for group in scored_together(clip.truth):
+        true, estimated = (np.stack([stems[stem] for stem in group]) for stems in (clip.truth, estimates))
+        ratios = BSS_EVAL[whose](true, estimated, clip.sample_rate)._asdict()
+        for name in _RATIOS:
+            frames.update({f"{prefix}{name}_{stem}": row for stem, row in zip(group, ratios[name], strict=True)})
+    return frames
 
 
 def score(name: str, references: Stems, estimates: Stems, sample_rate: int) -> Row:
-    """One row: cSDR, uSDR and SI-SDR of every stem, in dB (see ``metrics.track``)."""
+    """A row of a table: "track", then cSDR, uSDR and SI-SDR of every stem, in dB."""
     return {"track": name, **score_sdr(references, estimates, sample_rate).scores}
-
-
-def summarize(rows: Sequence[Row]) -> dict[str, float]:
-    """Median over tracks of cSDR, as papers report it, its mean, and means of the other scores."""
-    summary = {}
-    for column in list(rows[0])[1:]:
-        values = np.array([row[column] for row in rows])
-        values = values[~np.isnan(values)]
-        mean = float(np.mean(values)) if len(values) else float("nan")
-        if column.startswith("csdr_"):
-            summary[f"{column}_median"] = float(np.median(values)) if len(values) else float("nan")
-        summary[f"{column}_mean"] = mean
-    return summary
-
-
-def write_scores(folder: str | os.PathLike, rows: Sequence[Row], about: Mapping[str, Any]) -> None:
-    """``scores.json`` (rows, summary and what they were made with) and ``scores.csv`` (rows)."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {**about, "summary": summarize(rows), "tracks": list(rows)}
-    write_json(folder / "scores.json", content)
-    write_table(folder / "scores.csv", rows)
-
-
-def write_table(path: Path, rows: Sequence[Row]) -> None:
-    """Rows of one form as CSV; the file appears whole or not at all."""
-    with whole_file(path) as unfinished, unfinished.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)

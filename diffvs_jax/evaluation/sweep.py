@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffvs_jax.diffusion.samplers import num_evaluations, sigma_grid
-from diffvs_jax.evaluation.scoring import Clip, score, summarize, write_table
+from diffvs_jax.evaluation.clips import Clip
+from diffvs_jax.evaluation.scoring import score
+from diffvs_jax.evaluation.summary import summarize, write_table
 from diffvs_jax.inference.separator import Separator
 from diffvs_jax.model.weights import Model
 

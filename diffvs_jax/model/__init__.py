@@ -1,1 +1,1 @@
-"""The network (the only Flax in the house) and its weights."""
+"""The network and its weights."""

@@ -7,7 +7,9 @@ import soundfile
 
 from diffvs_jax.data.datasets import stems_folder
 from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation.scoring import load_references, score, summarize, write_scores
+from diffvs_jax.evaluation.clips import load_references
+from diffvs_jax.evaluation.scoring import score
+from diffvs_jax.evaluation.summary import summarize
 from diffvs_jax.metrics import sdr
 from diffvs_jax.table import table
 from tests.helpers import RATE, write_song

@@ -9,7 +9,8 @@ from diffvs_jax.data.datasets import open_split
 from diffvs_jax.diffusion.samplers import sigma_grid
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation import sweep as sweep_module
-from diffvs_jax.evaluation.scoring import load_clip, score
+from diffvs_jax.evaluation.clips import load_clip
+from diffvs_jax.evaluation.scoring import score
 from diffvs_jax.evaluation.sweep import Grid, Setting, best, settings, sweep
 from diffvs_jax.inference.separator import Separator
 from diffvs_jax.model import weights

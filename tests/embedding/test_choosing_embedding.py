@@ -1,0 +1,107 @@
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffvs_jax.embedding.choose import open_embedding
+from diffvs_jax.embedding.encoder import Embedder
+from diffvs_jax.embedding.hub import cache_folder, find_snapshot
+from diffvs_jax.errors import InputError
+from tests.embedding import test_embedding_mse
+
+TINY = Path(__file__).parent / "assets" / "tiny"
+MODEL = "m-a-p/MERT-v1-95M"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def add_snapshot(cache, commit, when=0):
+    folder = cache / "models--m-a-p--MERT-v1-95M" / "snapshots" / commit
+    shutil.copytree(TINY, folder)
+    os.utime(folder, (when, when))
+    return folder
+
+
+def refuse(line):
+    pytest.fail(f"said: {line}")
+
+
+def test_none_is_no_embedding():
+    assert open_embedding("none", refuse) is None
+
+
+def test_without_weights_one_line_says_how_to_get_them(cache):
+    lines = []
+    assert open_embedding("auto", lines.append) is None
+    (line,) = lines
+    assert f"huggingface-cli download {MODEL}" in line and str(cache) in line and "CC BY-NC 4.0" in line
+    assert "\n" not in line
+
+
+def test_weights_in_the_cache_are_taken(cache):
+    add_snapshot(cache, "abc")
+    name, embed = open_embedding("auto", refuse)
+    assert name == "MERT-v1-95M, layer 1"
+    (block,) = embed(np.ones((100, 2), np.float32), 4000)
+    assert block.shape == (11, 8)
+
+
+def test_weights_that_cannot_be_read_are_told_of_and_left(cache):
+    folder = add_snapshot(cache, "abc")
+    (folder / "config.json").write_text("{}")
+    lines = []
+    assert open_embedding("auto", lines.append) is None
+    (line,) = lines
+    assert line.startswith(f"no embedding MSE: {folder}: these are no weights of this HuBERT")
+
+
+def test_main_is_taken_before_the_newest_snapshot(cache):
+    assert find_snapshot(MODEL) is None
+    first, second = add_snapshot(cache, "bbb", when=1), add_snapshot(cache, "aaa", when=2)
+    assert find_snapshot(MODEL) == second
+    refs = cache / "models--m-a-p--MERT-v1-95M" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("bbb")
+    assert find_snapshot(MODEL) == first
+    (first / "pytorch_model.bin").unlink()
+    assert find_snapshot(MODEL) == second
+
+
+def test_the_cache_is_where_huggingface_has_it(monkeypatch):
+    for variable in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert cache_folder() == Path("/home/me/.cache/huggingface/hub")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert cache_folder() == Path("/caches/huggingface/hub")
+    monkeypatch.setenv("HF_HOME", "~/models")
+    assert cache_folder() == Path("/home/me/models/hub")
+    monkeypatch.setenv("HF_HUB_CACHE", "/hub")
+    assert cache_folder() == Path("/hub")
+
+
+def test_a_path_and_a_function():
+    name, embed = open_embedding(str(TINY), refuse)
+    assert name == "tiny, layer 1" and isinstance(embed, Embedder)
+    name, embed = open_embedding("tests.embedding.test_embedding_mse:in_pairs", refuse)
+    assert name == "tests.embedding.test_embedding_mse:in_pairs" and embed is test_embedding_mse.in_pairs
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("lost", "embedding 'lost': lost: no such file or folder; .*; or choose auto, none, or a function"),
+        ("lost.module:f", r"embedding 'lost\.module:f': No module named 'lost'"),
+        ("tests.embedding.tiny:lost", "has no attribute 'lost'"),
+        ("tests.embedding.tiny:CONFIG", "is no function"),
+    ],
+)
+def test_what_is_not_there_is_told_in_one_line(choice, message):
+    with pytest.raises(InputError, match=message):
+        open_embedding(choice, refuse)
