@@ -9,7 +9,9 @@ import numpy as np
 from diffvs_jax.audio import files
 from diffvs_jax.whole import whole_file
 
-_RANGE_DB = 70.0  # shown below the loudest point of all pictures
+RANGE_DB = 70.0
+"""Shown below the loudest point of all pictures."""
+
 _N_FFT = 2048
 _NUM_MELS = 128
 _DPI = 110
@@ -50,20 +52,37 @@ def contact_sheet(
     return np.array(canvas.buffer_rgba())[..., :3]
 
 
+def decibels(signals: Sequence[np.ndarray], sample_rate: int) -> list[np.ndarray]:
+    """Mel spectrograms ``[mels, frames]`` of signals ``[samples, channels]``.
+
+    In dB below the loudest point of all, down to ``-RANGE_DB``; low frequencies first.
+    """
+    powers = [_mel_power(audio, sample_rate) for audio in signals]
+    top = max(float(power.max()) for power in powers) + 1e-12
+    return [10 * np.log10(np.maximum(power / top, 10 ** (-RANGE_DB / 10))) for power in powers]
+
+
+def mel_places(frequencies: Sequence[float], sample_rate: int) -> dict[float, float]:
+    """Of the frequencies (Hz) that a picture shows, the height at which it does: 0 at its foot, 1 at its top."""
+    import librosa
+
+    mels = librosa.mel_frequencies(n_mels=_NUM_MELS, fmax=sample_rate / 2)
+    shown = [hz for hz in frequencies if hz <= sample_rate / 2]
+    return dict(zip(shown, ((np.interp(shown, mels, np.arange(_NUM_MELS)) + 0.5) / _NUM_MELS).tolist(), strict=True))
+
+
 def _draw_sheet(rows: Sequence[Mapping[str, np.ndarray]], sample_rate: int, inches: tuple[float, float]) -> Any:
     """The matplotlib figure of a contact sheet, on a canvas that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and only pictures need it
     from matplotlib.figure import Figure
 
-    powers = [[_mel_power(audio, sample_rate) for audio in row.values()] for row in rows]
-    top = max(float(power.max()) for row in powers for power in row) + 1e-12
+    pictures = iter(decibels([audio for row in rows for audio in row.values()], sample_rate))
     figure = Figure(figsize=(inches[0] * len(rows[0]), inches[1] * len(rows)), layout="constrained", dpi=_DPI)
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), len(rows[0]), sharex=True, squeeze=False)
-    for row_axes, row_powers, row in zip(axes, powers, rows, strict=True):
-        for axis, power, (title, audio) in zip(row_axes, row_powers, row.items(), strict=True):
-            decibels = 10 * np.log10(np.maximum(power / top, 10 ** (-_RANGE_DB / 10)))
-            image = _draw(axis, decibels, len(audio) / sample_rate, sample_rate)
+    for row_axes, row in zip(axes, rows, strict=True):
+        for axis, (title, audio) in zip(row_axes, row.items(), strict=True):
+            image = _draw(axis, next(pictures), len(audio) / sample_rate, sample_rate)
             axis.set_title(title, loc="left", fontsize=10 if len(row) == 1 else 8, parse_math=False)
         row_axes[0].set_ylabel("Hz")
     for axis in axes[-1]:
@@ -80,19 +99,16 @@ def _mel_power(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     return librosa.feature.melspectrogram(y=mono, sr=sample_rate, n_fft=_N_FFT, hop_length=512, n_mels=_NUM_MELS)
 
 
-def _draw(axis, decibels: np.ndarray, seconds: float, sample_rate: int):
-    import librosa
-
+def _draw(axis, picture: np.ndarray, seconds: float, sample_rate: int):
     image = axis.imshow(
-        decibels,
+        picture,
         origin="lower",
         aspect="auto",
         extent=(0, seconds, -0.5, _NUM_MELS - 0.5),
-        vmin=-_RANGE_DB,
+        vmin=-RANGE_DB,
         vmax=0,
         cmap="magma",
     )
-    ticks = [hz for hz in (200, 500, 1000, 2000, 4000, 8000, 16000) if hz <= sample_rate / 2]
-    mels = librosa.mel_frequencies(n_mels=_NUM_MELS, fmax=sample_rate / 2)
-    axis.set_yticks(np.interp(ticks, mels, np.arange(_NUM_MELS)), [str(hz) for hz in ticks])
+    places = mel_places((200, 500, 1000, 2000, 4000, 8000, 16000), sample_rate)
+    axis.set_yticks([place * _NUM_MELS - 0.5 for place in places.values()], [str(hz) for hz in places])
     return image

@@ -1,0 +1,1 @@
+"""Scores as one HTML page that opens from disk: numbers, plots, and what the scored seconds sound like."""

@@ -1,0 +1,125 @@
+"""Two folders of scores, track by track: who wins, by how much, and how sure that is."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from diffvs_jax.evaluation.bootstrap import bootstrap_interval
+from diffvs_jax.evaluation.report.markup import Html, element, number, plural
+from diffvs_jax.evaluation.report.plots import difference_plot
+from diffvs_jax.evaluation.report.scores import Measure, Scores, measure_of, stem_of, text_of
+from diffvs_jax.evaluation.report.tables import number_cell, scrolling, sortable_table
+
+_SAMPLE = ("root", "split", "seconds")  # what of a summary says which music was scored
+
+
+class Figure(NamedTuple):
+    """A statistic and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """One score of two folders, on the tracks that both have.
+
+    Attributes:
+      column: such as "csdr_vocals".
+      pairs: track to its score here and there, both finite.
+      wins: tracks that are better here.
+      losses: tracks that are better there.
+      mean: of the differences, here minus there.
+      median: likewise.
+    """
+
+    column: str
+    pairs: Mapping[str, tuple[float, float]]
+    wins: int
+    losses: int
+    mean: Figure
+    median: Figure
+
+    @property
+    def differences(self) -> dict[str, float]:
+        """Track to its score here minus that there."""
+        return {track: here - there for track, (here, there) in self.pairs.items()}
+
+
+def compare(here: Scores, there: Scores, column: str) -> Comparison:
+    """Pairs tracks by name; each folder's score is the mean over its runs."""
+    both = sorted({*here.tracks} & {*there.tracks})
+    pairs = {track: (here.mean(track, column), there.mean(track, column)) for track in both}
+    pairs = {track: pair for track, pair in pairs.items() if np.isfinite(pair).all()}
+    differences = np.array([a - b for a, b in pairs.values()])
+    gains = differences if measure_of(column, here.stems).higher_is_better else -differences
+    mean, median = (
+        Figure(float(statistic(differences)) if pairs else float("nan"), *bootstrap_interval(differences, statistic))
+        for statistic in (np.mean, np.median)
+    )
+    return Comparison(column, pairs, int((gains > 0).sum()), int((gains < 0).sum()), mean, median)
+
+
+def comparison_section(here: Scores, there: Scores) -> list[Html]:
+    """Tables and a plot of how two folders differ, and a word where they scored different music."""
+    columns = [column for column in here.columns if column in there.columns]
+    compared = [compare(here, there, column) for column in columns]
+    parts = [element("p", f"Here: {here.folder}. There: {there.folder}. Differences are here minus there.")]
+    parts += [element("p", element("strong", warning), class_="warning") for warning in _warnings(here, there)]
+    if not any(one.pairs for one in compared):
+        return [*parts, element("p", "No track has a finite score in both folders.")]
+    parts.append(_totals(compared, here))
+    parts.append(
+        element("p", "Intervals hold 95 % of 10,000 bootstrap resamples of the tracks (percentiles).", class_="note")
+    )
+    first = next(one for one in compared if one.pairs)
+    anchors = {track: f"difference-{place}" for place, track in enumerate(first.pairs)}
+    name = f"{stem_of(first.column, here.stems)}: {measure_of(first.column, here.stems).name}"
+    parts.append(difference_plot(first.differences, f"{name}, here minus there, dB", anchors, first.median.value))
+    rows = [
+        element(
+            "tr",
+            element("th", track, scope="row"),
+            *(number_cell(value) for value in pair),
+            number_cell(pair[0] - pair[1], sign=True),
+            id=anchors[track],
+        )
+        for track, pair in first.pairs.items()
+    ]
+    heads = [("track", ""), ("here", name), ("there", name), ("difference", "dB")]
+    return [*parts, sortable_table("differences", f"{name} of both", heads, rows)]
+
+
+def _totals(compared: list[Comparison], here: Scores) -> Html:
+    heads = ["score", "tracks", "better here", "better there", "mean difference", "median difference"]
+    head = [element("th", text, scope="col", class_="number" if place else None) for place, text in enumerate(heads)]
+    rows = []
+    for one in compared:
+        measure = measure_of(one.column, here.stems)
+        name = f"{measure.name} {stem_of(one.column, here.stems)}"
+        unit = ", ".join(part for part in (measure.unit, "" if measure.higher_is_better else "lower is better") if part)
+        counts = [str(value) for value in (len(one.pairs), one.wins, one.losses)]
+        texts = [*counts, _told(one.mean, measure), _told(one.median, measure)]
+        cells = [element("td", text, class_="number") for text in texts]
+        rows.append(element("tr", element("th", name, element("small", unit), scope="row"), *cells))
+    return scrolling("Wins and differences", element("thead", element("tr", *head)), element("tbody", *rows))
+
+
+def _told(figure: Figure, measure: Measure) -> Html:
+    value, low, high = (number(part, measure.digits, sign=True) for part in figure)
+    return element("span", value, element("small", f"{low} to {high}"))
+
+
+def _warnings(here: Scores, there: Scores) -> list[str]:
+    """What makes the comparison less than fair."""
+    told = []
+    for key in _SAMPLE:
+        ours, theirs = text_of(here.about, key), text_of(there.about, key)
+        if ours != theirs:
+            told.append(f"{key} {ours or 'unknown'} here, {theirs or 'unknown'} there")
+    lines = [f"They did not score the same music: {'; '.join(told)}."] if told else []
+    alone = [len({*one.tracks} - {*other.tracks}) for one, other in ((here, there), (there, here))]
+    if any(alone):
+        lines.append(f"{plural(alone[0], 'track')} only here and {alone[1]} only there are left out.")
+    return lines
