@@ -62,7 +62,7 @@ _SECONDS = flags.DEFINE_float("seconds", 0.0, "Score the middle seconds of each 
 _SET = flags.DEFINE_multi_string("set", [], "Another setting than the model's own: --set=sampler.num_steps=4.")
 _BASELINES = flags.DEFINE_list("baselines", list(BASELINES), f"Beside the estimate, of {', '.join(BASELINES)}.")
 _BSS_EVAL = flags.DEFINE_enum("bss_eval", "none", ["none", *BSS_EVAL], "Who computes ISR, SIR, SAR: a minute a track.")
-_EMBEDDING = flags.DEFINE_string("embedding", "auto", "none, weights of MERT (a path; auto: the hub's cache), or MODULE:FUNCTION.")
+_EMBEDDING = flags.DEFINE_string("embedding", "auto", "auto, none, a path to weights, or MODULE:FUNCTION.")
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "float64"], "What scores are computed in.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Score also what is done.")
 _SHARE = flags.DEFINE_string("share", None, "Only a part of the tracks: 1/4 is the first of four.")
@@ -87,18 +87,18 @@ def main(arguments: list[str]) -> None:
         cli.use_device(_DEVICE.value)
     start_processes(cli.say)
     cli.announce_device()
-    model = weights.load(_CHECKPOINT.value) if _CHECKPOINT.value else None  # which processes do together
+    model = None if _ESTIMATES.value else weights.load(_CHECKPOINT.value or "")  # which processes do together
     if jax.process_count() > 1:
         finish_processes()  # they have nothing more to tell each other, and need not end together
     if model is None:
-        _score(OfFiles(Path(_ESTIMATES.value), _SPLIT.value), output)
+        _score(OfFiles(Path(_ESTIMATES.value or ""), _SPLIT.value), output)
         return
     cli.change_settings(model.config, _SET.value)
     use_cache(model.config.compilation_cache)
     if _SWEEP.value:
         _sweep(model, grid, output)
     else:
-        _score(OfModel(_CHECKPOINT.value, model, _seeds(), cli.say), output)
+        _score(OfModel(_CHECKPOINT.value or "", model, _seeds(), cli.say), output)
 
 
 def _score(source: Source, output: Path) -> None:
@@ -122,7 +122,8 @@ def _score(source: Source, output: Path) -> None:
             if todo:
                 separated = source.separate(run.name, todo, _SECONDS.value, failures, advance)
                 score_run(run, separated, scoring, source.one_step(run.name), _tell, spent)
-    about = {**_about(source, embedding), "failed": failures.lines, "time": {**dataclasses.asdict(spent), "network": source.busy_seconds}}
+    times = {**dataclasses.asdict(spent), "network": source.busy_seconds}
+    about = {**_about(source, embedding), "failed": failures.lines, "time": times}
     summary = write_results(output, runs, about, Path(_COMPARE.value) if _COMPARE.value else None)
     if summary:
         cli.say(summary_table(summary))
@@ -202,7 +203,9 @@ def _seeds() -> list[int]:
     except ValueError:
         seeds = []
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise InputError(f"--seeds={','.join(_SEEDS.value)}: give different whole numbers from 0, such as --seeds=0,1,2")
+        raise InputError(
+            f"--seeds={','.join(_SEEDS.value)}: give different whole numbers from 0, such as --seeds=0,1,2"
+        )
     return seeds
 
 

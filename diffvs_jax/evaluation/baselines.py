@@ -1,6 +1,6 @@
 """What a score is to be seen beside: estimates that need no model, or hardly one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from scipy.signal import ShortTimeFFT, get_window
@@ -16,7 +16,9 @@ _N_FFT, _HOP = 4096, 1024  # of the paper's spectrograms
 _AT_ONCE = 1_000_000  # samples whose spectrograms are in memory
 
 
-def baseline(name: str, clip: Clip, targets: tuple[str, ...], one_step: Callable[[Clip], Stems] | None) -> Stems | None:
+def baseline(
+    name: str, clip: Clip, targets: tuple[str, ...], one_step: Callable[[Clip], Mapping[str, np.ndarray]] | None
+) -> Mapping[str, np.ndarray] | None:
     """A baseline's estimates of a clip's stems; None for a single step where there is no model."""
     if name == "mixture":
         return dict.fromkeys(clip.truth, clip.mixture)

@@ -40,7 +40,9 @@ def find_targets(root: Path, split: str) -> tuple[str, ...]:
         stems = {path.stem for path in audio_files(folder)} - {*_INSTRUMENTAL, *_NO_TARGETS}
         if stems:
             return tuple(sorted(stems, key=lambda stem: (stem != VOCALS, stem)))
-    raise InputError(f"{root}: holds no estimates; expected {root / split / 'TRACK' / 'vocals.wav'}, TRACK as in the data")
+    raise InputError(
+        f"{root}: holds no estimates; expected {root / split / 'TRACK' / 'vocals.wav'}, TRACK as in the data"
+    )
 
 
 def fingerprint(root: Path, split: str, track: str) -> list:
@@ -79,7 +81,8 @@ def load_estimates(paths: dict[str, Path], clip: Clip, num_samples: int, seconds
     Raises:
       InputError: another rate, other channels, or another length than the references have.
     """
-    targets, left = {}, {}
+    targets: dict[str, np.ndarray] = {}
+    left: dict[str, np.ndarray] = {}
     for name, path in paths.items():
         audio, rate = files.load(path)
         if rate != clip.sample_rate or audio.shape[1] != clip.mixture.shape[1]:

@@ -10,7 +10,7 @@ from diffvs_jax.evaluation import excerpts
 from diffvs_jax.evaluation.clips import Clip
 from diffvs_jax.evaluation.pipeline import Separated, score_beside
 from diffvs_jax.evaluation.records import Record, write_json
-from diffvs_jax.evaluation.report import write_report
+from diffvs_jax.evaluation.report.page import write_report
 from diffvs_jax.evaluation.run import Run
 from diffvs_jax.evaluation.scoring import Scoring, Stems, score_clip
 from diffvs_jax.evaluation.summary import rows_over_runs, summary_of, write_table

@@ -15,7 +15,7 @@ COUNT = 10
 _AROUND = 1.0  # seconds before and after
 
 
-def ends(values: Sequence[float], others: Iterable[float] = (), count: int = COUNT) -> list[int]:
+def ends(values: Sequence[float] | np.ndarray, others: Iterable[float] = (), count: int = COUNT) -> list[int]:
     """Places of the ``count`` lowest and ``count`` highest finite values, but of those that ``others`` do not beat."""
     finite = [place for place, value in enumerate(values) if np.isfinite(value)]
     ranked = sorted(finite, key=lambda place: values[place])
@@ -26,7 +26,12 @@ def ends(values: Sequence[float], others: Iterable[float] = (), count: int = COU
 
 
 def keep(
-    folder: Path, name: str, sounds: Mapping[str, np.ndarray], sample_rate: int, frames: Sequence[float], at: list[int]
+    folder: Path,
+    name: str,
+    sounds: Mapping[str, np.ndarray],
+    sample_rate: int,
+    frames: Sequence[float] | np.ndarray,
+    at: list[int],
 ) -> tuple[Excerpt, ...]:
     """Writes some seconds of a track, with a second on either side, as flac, clipped at full scale.
 

@@ -14,7 +14,7 @@ _METRICS = ("SDR", "SIR", "ISR", "SAR")
 _VERSION = "0.4.1"
 
 
-def save_museval(path: Path, stems: Sequence[str], frames: Mapping[str, Sequence[float]]) -> None:
+def save_museval(path: Path, stems: Sequence[str], frames: Mapping[str, np.ndarray]) -> None:
     """Writes a track's frames in museval's own schema.
 
     ``museval.EvalStore.add_eval_dir(FOLDER)`` reads what lies in ``FOLDER/test``. As museval does,
@@ -45,5 +45,5 @@ def save_museval(path: Path, stems: Sequence[str], frames: Mapping[str, Sequence
         unfinished.write_text(json.dumps({"targets": targets, "museval_version": _VERSION}, indent=2))
 
 
-def _rounded(values: Sequence[float] | None, second: int) -> float:
+def _rounded(values: np.ndarray | None, second: int) -> float:
     return round(float(values[second]), 5) if values is not None and np.isfinite(values[second]) else float("nan")

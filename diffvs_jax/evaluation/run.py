@@ -50,7 +50,7 @@ class Run:
         clip: Clip,
         estimate: Mapping[str, np.ndarray],
         scores: Mapping[str, Mapping[str, float]],
-        frames: Mapping[str, Sequence[float]],
+        frames: Mapping[str, np.ndarray],
         times: Mapping[str, float],
         others: Sequence[float],
     ) -> Record:

@@ -125,7 +125,7 @@ class OfFiles:
 
     def __init__(self, root: Path, split: str):
         self._root, self._split = root, split
-        self.runs = ("estimates",)
+        self.runs: tuple[str, ...] = ("estimates",)
         self.targets = estimates.find_targets(root, split)
         self.busy_seconds = 0.0
 

@@ -6,7 +6,8 @@ from diffvs_jax.evaluation import provenance
 
 def git(folder, *arguments):
     identity = ("-c", "user.name=n", "-c", "user.email=e@x", "-c", "commit.gpgsign=false")
-    return subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True).stdout
+    command = ["git", "-C", folder, *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def test_a_checkouts_commit_and_whether_it_was_changed(tmp_path, monkeypatch):

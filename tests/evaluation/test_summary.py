@@ -1,0 +1,89 @@
+import csv
+
+import numpy as np
+import pytest
+
+from diffvs_jax.evaluation.records import Record
+from diffvs_jax.evaluation.summary import rows_of, rows_over_runs, summarize, summary_of, summary_table, write_table
+
+NAN = float("nan")
+
+
+def record(run, track, **scores):
+    methods = {method.removesuffix("_"): {"csdr_vocals": a, "usdr_vocals": b} for method, (a, b) in scores.items()}
+    return Record(track, run, "", 3.0, 8000, ["vocals"], methods, {"sdr_vocals": [1.0]})
+
+
+@pytest.fixture
+def rows():
+    """Three scored tracks; the second has no frame that can be scored."""
+    return [
+        {"track": "a", "csdr_vocals": 1.0, "usdr_vocals": 5.0},
+        {"track": "b", "csdr_vocals": NAN, "usdr_vocals": float("inf")},
+        {"track": "c", "csdr_vocals": 4.0, "usdr_vocals": 6.0},
+    ]
+
+
+@pytest.fixture
+def runs():
+    """Two seeds of two tracks."""
+    return {
+        "seed_0": [
+            record("seed_0", "a", estimate=(1.0, 2.0), silence=(NAN, 0.0)),
+            record("seed_0", "b", estimate=(3.0, 4.0), silence=(NAN, 0.0)),
+        ],
+        "seed_1": [
+            record("seed_1", "a", estimate=(2.0, 2.0), silence=(NAN, 0.0)),
+            record("seed_1", "b", estimate=(6.0, 4.0), silence=(NAN, 0.0)),
+        ],
+    }
+
+
+def test_summary_skips_tracks_without_a_score(rows):
+    summary = summarize(rows)
+    assert summary["csdr_vocals_median"] == 2.5
+    assert summary["csdr_vocals_mean"] == 2.5
+    assert summary["usdr_vocals_mean"] == float("inf")
+    assert "usdr_vocals_median" not in summary
+    assert np.isnan(summarize(rows[1:2])["csdr_vocals_median"])
+
+
+def test_csdr_is_summed_up_by_the_median_not_the_mean(rows):
+    rows[1]["csdr_vocals"] = 10.0
+    summary = summarize(rows)
+    assert (summary["csdr_vocals_median"], summary["csdr_vocals_mean"]) == (4.0, 5.0)
+
+
+def test_seeds_give_mean_and_spread(runs):
+    summary = summary_of(runs)
+    assert summary["runs"]["seed_0"]["csdr_vocals_median"] == 2.0
+    assert summary["runs"]["seed_1"]["csdr_vocals_median"] == 4.0
+    assert summary["summary"]["estimate"]["csdr_vocals_median"] == 3.0
+    assert summary["spread"]["csdr_vocals_median"] == pytest.approx(np.sqrt(2))
+    assert summary["spread"]["usdr_vocals_mean"] == 0
+    assert np.isnan(summary["summary"]["silence"]["csdr_vocals_median"])
+    assert summary["summary"]["silence"]["usdr_vocals_mean"] == 0
+
+
+def test_one_seed_has_no_spread(runs):
+    assert summary_of({"seed_0": runs["seed_0"]})["spread"] == {}
+    assert rows_over_runs({"seed_0": runs["seed_0"]}) == rows_of(runs["seed_0"])
+
+
+def test_a_row_per_track_and_a_column_per_score(tmp_path, runs):
+    write_table(tmp_path / "new" / "scores.csv", rows_over_runs(runs))
+    with (tmp_path / "new" / "scores.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert list(first) == ["track", "csdr_vocals", "csdr_vocals_std", "usdr_vocals", "usdr_vocals_std"]
+    assert (first["track"], first["csdr_vocals"], second["csdr_vocals"]) == ("a", "1.5", "4.5")
+    assert float(second["csdr_vocals_std"]) == pytest.approx(np.std([3, 6], ddof=1))
+
+
+def test_the_table_on_screen_has_a_row_per_method(runs):
+    for record_ in (r for own in runs.values() for r in own):
+        for scores in record_.scores.values():
+            scores["sisdr_vocals"] = 0.5
+    lines = summary_table({**summary_of(runs), "stems": ["vocals"]}).splitlines()
+    assert lines[0].split() == ["dB", "cSDR", "vocals", "uSDR", "vocals", "SI-SDR", "vocals"]
+    assert lines[2].split() == ["estimate", "3.00", "±", "1.41", "3.00", "±", "0.00", "0.50", "±", "0.00"]
+    assert lines[3].split() == ["silence", "nan", "0.00", "0.50"]
