@@ -93,14 +93,11 @@ class Encoder:
         self._disk = _Disk(path, "w+")
         # Ctrl-C is raised in the main thread; within a callback from libsndfile to Python it would be lost.
         self._thread = ThreadPoolExecutor(1)
-        creating = self._thread.submit(_create, self._disk, form, sample_rate, num_channels)
+        self._file: Any = None
         try:
-            self._file = creating.result()
+            self._thread.submit(self._open, form, sample_rate, num_channels).result()
         except BaseException:
-            self._thread.shutdown()
-            if creating.exception() is None:
-                creating.result().close()
-            self._disk.close()
+            self._end()
             raise
 
     def close(self) -> None:
@@ -122,9 +119,12 @@ class Encoder:
         """
         self._thread.submit(self._write_parts, block).result()
 
+    def _open(self, form: Format, sample_rate: int, num_channels: int) -> None:
+        self._file = _create(self._disk, form, sample_rate, num_channels)
+
     def _end(self) -> None:
         if not self._disk.closed:
-            self._thread.submit(self._file.close).result()
+            self._thread.submit(lambda: self._file and self._file.close()).result()
             self._thread.shutdown()
             self._disk.close()
 
