@@ -90,8 +90,8 @@ def write_results(
         summary = {
             **about,
             "stems": list(runs[0].stems),
-            "num_tracks": len({record.track for own in scored.values() for record in own}),
-            "tracks_in_all": len(runs[0].settings),
+            "tracks": sorted({record.track for own in scored.values() for record in own}),
+            "num_tracks": len(runs[0].settings),
             **summary_of(scored),
         }
         write_json(folder / "summary.json", summary)

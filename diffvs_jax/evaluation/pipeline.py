@@ -85,18 +85,25 @@ def separate(
                 continue
             yield Stream(_blocks(clip.mixture), clip.sample_rate, (entry, clip, time.perf_counter() - start))
 
+    waiting = {entry.name: entry for entry in entries}
+    error: Exception = InputError("not separated")
     for stream, blocks in separator.separate_tracks(streams()):
         entry, clip, decoding = stream.name
+        del waiting[entry.name]
         parts: list[Stems] = []
         try:
             for block in blocks:
                 parts.append(block)
                 advance(len(next(iter(block.values()))) / clip.sample_rate, 0.0)
-        except Exception as error:
+        except Exception as stopped:
+            error = stopped
             failures.add(entry, error)
             continue
         stems = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         yield Separated(entry, clip, stems, decoding)
+    for name, entry in waiting.items():  # the device has given up: its memory is too small
+        if name not in failures.lines:
+            failures.add(entry, error)
 
 
 def read_estimates(

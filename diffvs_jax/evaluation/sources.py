@@ -80,6 +80,7 @@ class OfModel:
     def one_step(self, run: str) -> Callable[[Clip], Stems]:
         """See ``Source``."""
         separator = self._of(run)
+        separator.compile(1)
         sigmas = separator.sigmas[[0, -1]]
         return lambda clip: separator(clip.mixture, clip.sample_rate, sigmas=sigmas)
 

@@ -1,0 +1,199 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from diffvs_jax.data.datasets import open_split
+from diffvs_jax.evaluation.clips import load_clip
+from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
+from diffvs_jax.evaluation.pipeline import Failures, unique_names
+from diffvs_jax.evaluation.provenance import digest
+from diffvs_jax.evaluation.records import load_records
+from diffvs_jax.evaluation.run import Run
+from diffvs_jax.evaluation.scoring import Scoring
+from diffvs_jax.evaluation.sources import OfFiles, OfModel
+from diffvs_jax.inference.separator import Separator
+from diffvs_jax.metrics.track import score_sdr
+from tests.helpers import random_model, write_song
+from tests.nano import get_config
+
+SCORING = Scoring(("vocals",), ("mixture", "silence", "oracle", "one_step"))
+
+
+@pytest.fixture(scope="module")
+def model():
+    config = get_config()
+    config.model.channel_mult = (1,)
+    config.sampler.num_steps = 2
+    return random_model(config)
+
+
+@pytest.fixture(scope="module")
+def source(model):
+    return OfModel("a model", model, [0, 3], lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("songs")
+    for number in range(3):
+        write_song(root / "test" / f"song {number}", number, seconds=2.3)
+    return root
+
+
+def evaluate(folder, source, root, scoring=SCORING, *, seconds=0.0, tell=lambda record: None, only=None):
+    """All runs of a source; what failed, the tracks that were scored, and the summary."""
+    entries = unique_names(open_split(root, "test"))
+    failures, scored = Failures(), []
+    runs = []
+    for name in source.runs:
+        facts = [name, seconds, scoring.facts()]
+        settings = {e.name: digest([facts, e.track.fingerprint(), source.depends_on(name, e)]) for e in entries}
+        runs.append(Run(folder, name, ("vocals", "instrumental"), settings, keep_excerpts=name == source.runs[0]))
+    for run in runs:
+        todo = run.unfinished([entry for entry in entries if only is None or entry.name in only])
+
+        def told(record):
+            scored.append((record.run, record.track))
+            tell(record)
+
+        separated = source.separate(run.name, todo, seconds, failures, lambda done, left_out: None)
+        score_run(run, separated, scoring, source.one_step(run.name), told, Spent())
+    return failures.lines, scored, write_results(folder, runs, {"seeds": [0, 3]})
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory, source, songs):
+    folder = tmp_path_factory.mktemp("scores") / "new"
+    return folder, *evaluate(folder, source, songs)
+
+
+def numbers(folder):
+    """All that was scored, without what depends on the clock and on where it lies."""
+    return [
+        dataclasses.replace(record, times={}, scores=repr(record.scores), frames=repr(record.frames), excerpts=())
+        for record in load_records(folder)
+    ]
+
+
+def test_scores_are_those_of_the_separator_and_of_the_baselines(evaluated, model, songs):
+    folder, failures, scored, _ = evaluated
+    assert not failures
+    assert scored == [(run, f"song {number}") for run in ("seed_0", "seed_3") for number in range(3)]
+    records = {(record.run, record.track): record for record in load_records(folder)}
+    for seed in (0, 3):
+        separator = Separator.from_model(model, seed=seed)
+        for track in open_split(songs, "test"):
+            clip, record = load_clip(track, ["vocals"]), records[f"seed_{seed}", track.name]
+            expected = score_sdr(clip.truth, separator(clip.mixture, clip.sample_rate), clip.sample_rate)
+            found = {column: record.scores["estimate"][column] for column in expected.scores}
+            assert found == pytest.approx(expected.scores, abs=1e-3)
+            np.testing.assert_allclose(record.frames["sdr_vocals"], expected.frames["sdr_vocals"], atol=1e-3)
+            mixture = score_sdr(clip.truth, dict.fromkeys(clip.truth, clip.mixture), clip.sample_rate).scores
+            assert record.scores["mixture"]["usdr_vocals"] == pytest.approx(mixture["usdr_vocals"], abs=1e-3)
+            assert record.scores["silence"]["usdr_vocals"] == pytest.approx(0, abs=1e-3)
+            assert record.scores["silence"]["leakage_vocals"] != record.scores["silence"]["leakage_vocals"]
+            assert record.scores["oracle"]["usdr_vocals"] > record.scores["mixture"]["usdr_vocals"] + 3
+            one = separator(clip.mixture, clip.sample_rate, sigmas=separator.sigmas[[0, -1]])
+            single = score_sdr(clip.truth, one, clip.sample_rate).scores
+            assert record.scores["one_step"]["usdr_vocals"] == pytest.approx(single["usdr_vocals"], abs=1e-3)
+
+
+def test_one_program_serves_all_tracks_and_seeds(evaluated, source):
+    assert source._separator.num_compiled == 2  # of all steps, and of one
+    assert source.busy_seconds > 0
+
+
+def test_what_is_written(evaluated):
+    folder, _, _, summary = evaluated
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {"summary.json", "scores.csv", "report.html", "museval/seed_3/test/song 2.json"} <= written
+    sounds = {path for path in written if path.endswith(".flac")}
+    assert len(sounds) == 3 * 2 * 3 and all(path.startswith("excerpts/seed_0/") for path in sounds)
+    assert json.loads((folder / "summary.json").read_text())["tracks"] == [f"song {number}" for number in range(3)]
+    assert summary["runs"].keys() == {"seed_0", "seed_3"}
+    assert summary["spread"]["usdr_vocals_mean"] > 0
+    header, *rows = (folder / "scores.csv").read_text().splitlines()
+    assert header.startswith("track,csdr_vocals,csdr_vocals_std,") and len(rows) == 3
+
+
+def test_nothing_is_scored_twice_and_what_changed_is_scored_again(evaluated, source, songs, tmp_path):
+    folder = shutil.copytree(evaluated[0], tmp_path / "scores")
+    assert evaluate(folder, source, songs)[1] == []
+    (folder / "tracks" / "seed_3" / "song 1.json").write_text("cut o")
+    assert evaluate(folder, source, songs)[1] == [("seed_3", "song 1")]
+    other = shutil.copytree(songs, tmp_path / "songs")
+    write_song(tmp_path / "other", 9, seconds=2.3)
+    shutil.copy(tmp_path / "other" / "drums.wav", other / "test" / "song 2" / "drums.wav")
+    assert [track for _, track in evaluate(folder, source, other)[1]] == ["song 2", "song 2"]
+    assert len(evaluate(folder, source, other, seconds=1.0)[1]) == 6
+    assert len(evaluate(folder, source, other, dataclasses.replace(SCORING, dtype="float64"))[1]) == 6
+
+
+def test_parts_join_to_the_whole(evaluated, source, songs, tmp_path):
+    first = evaluate(tmp_path, source, songs, only=["song 1"])[2]
+    assert first["tracks"] == ["song 1"] and first["num_tracks"] == 3
+    whole = evaluate(tmp_path, source, songs, only=["song 0", "song 2"])[2]
+    assert whole["summary"] == pytest.approx(evaluated[3]["summary"], nan_ok=True)
+    assert numbers(tmp_path) == numbers(evaluated[0])
+
+
+def test_what_was_scored_before_an_end_stays(evaluated, source, songs, tmp_path):
+    def stop(record):
+        if record.track == "song 1":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tmp_path, source, songs, tell=stop)
+    assert [record.track for record in load_records(tmp_path)] == ["song 0", "song 1"]
+    assert evaluate(tmp_path, source, songs)[1][0] == ("seed_0", "song 2")
+    assert numbers(tmp_path) == numbers(evaluated[0])
+
+
+def test_a_track_that_cannot_be_read_leaves_the_others_alone(source, songs, tmp_path):
+    root = shutil.copytree(songs, tmp_path / "songs")
+    entries = unique_names(open_split(root, "test"))
+    (root / "test" / "song 1" / "vocals.wav").unlink()
+    failures = Failures()
+    found = source.separate("seed_0", entries, 0.0, failures, lambda done, left_out: None)
+    assert [separated.entry.name for separated in found] == ["song 0", "song 2"]
+    assert list(failures.lines) == ["song 1"] and "vocals.wav" in failures.lines["song 1"]
+
+
+def test_with_no_memory_for_one_chunk_every_track_is_told_of(source, songs, monkeypatch):
+    entries = unique_names(open_split(songs, "test"))
+
+    def no_memory(*_):
+        raise MemoryError
+
+    from diffvs_jax.errors import InputError
+    from diffvs_jax.inference.solver import Solver
+
+    def start(self, call, sigmas):
+        raise InputError("out of memory with one chunk at once")
+
+    monkeypatch.setattr(Solver, "_start", start)
+    failures = Failures()
+    assert not list(source.separate("seed_0", entries, 0.0, failures, lambda done, left_out: None))
+    assert failures.lines == {
+        f"song {number}": f"song {number}: out of memory with one chunk at once" for number in range(3)
+    }
+
+
+def test_finished_estimates_are_scored_as_those_of_a_model(evaluated, model, songs, tmp_path):
+    from diffvs_jax.audio import files
+
+    separator = Separator.from_model(model)
+    for track in open_split(songs, "test"):
+        clip = load_clip(track, ["vocals"])
+        stems = separator(clip.mixture, clip.sample_rate)
+        files.save(tmp_path / "stems" / track.name / "vocals.wav", stems["vocals"], clip.sample_rate)
+    scoring = dataclasses.replace(SCORING, baselines=("mixture",))
+    failures, scored, summary = evaluate(tmp_path / "scores", OfFiles(tmp_path / "stems", "test"), songs, scoring)
+    assert not failures and scored == [("estimates", f"song {number}") for number in range(3)]
+    own = {record.track: record.scores["estimate"] for record in load_records(evaluated[0]) if record.run == "seed_0"}
+    for record in load_records(tmp_path / "scores"):
+        assert record.scores["estimate"] == pytest.approx(own[record.track], abs=1e-3, nan_ok=True)
+    assert summary["runs"].keys() == {"estimates"} and summary["spread"] == {}
