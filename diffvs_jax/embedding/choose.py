@@ -43,7 +43,7 @@ def open_embedding(choice: str, say: Callable[[str], None]) -> Embedding | None:
         return None
     if choice == "auto":
         return _automatic(say)
-    if not Path(choice).exists() and re.fullmatch(r"[\w.]+:\w+", choice):
+    if re.fullmatch(r"[\w.]+:\w+", choice):
         return Embedding(choice, _imported(choice))
     try:
         return _encoder(load_published(Path(choice)))

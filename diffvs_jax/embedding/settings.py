@@ -124,7 +124,7 @@ def _require_what_is_built(config: Mapping[str, Any]) -> None:
         if config.get(key, built) != built:
             raise InputError(f"{key} {config[key]!r} is not built; {built!r} is")
     relax = config.get("attention_relax", -1)
-    if relax > 0:
+    if not isinstance(relax, int | float) or relax > 0:
         raise InputError(f"attention_relax {relax} is not built; give weights that have it off (0 or less)")
 
 

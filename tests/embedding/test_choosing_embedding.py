@@ -2,7 +2,6 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from diffvs_jax.embedding.choose import open_embedding
@@ -48,8 +47,7 @@ def test_weights_in_the_cache_are_taken(cache):
     add_snapshot(cache, "abc")
     name, embed = open_embedding("auto", refuse)
     assert name == "MERT-v1-95M, layer 1"
-    (block,) = embed(np.ones((100, 2), np.float32), 4000)
-    assert block.shape == (11, 8)
+    assert isinstance(embed, Embedder) and (embed.layer, embed.sample_rate) == (1, 4000)
 
 
 def test_weights_that_cannot_be_read_are_told_of_and_left(cache):

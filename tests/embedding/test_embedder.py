@@ -1,4 +1,5 @@
 import re
+import weakref
 
 import jax
 import numpy as np
@@ -115,10 +116,12 @@ def test_chunks_are_made_as_they_are_asked_for(embedder, monkeypatch):
     monkeypatch.setattr(embedder, "_program", lambda *inputs: calls.append(inputs[1].shape) or program(*inputs))
     audio = noise(samples(9 * CHUNK))
     blocks = embedder(audio, RATE)
-    made = []
-    for number, block in enumerate(blocks):
+    made, batches = [], []
+    for block in blocks:
         made.append(len(calls))
-        assert block.base is not None and block.shape == (CHUNK, 8), number
+        assert block.shape == (CHUNK, 8)
+        batches.append(weakref.ref(block.base))
+        assert len({id(batch()) for batch in batches if batch() is not None}) <= 2
     assert made == [1, 1, 2, 2, 3, 3, 4, 4, 5]
     assert set(calls) == {(2, samples(CHUNK))}
 
@@ -158,6 +161,14 @@ def test_full_precision_wherever_an_accelerator_would_shorten_it(embedder):
     products = [line for line in text.splitlines() if re.search(r"stablehlo\.(dot_general|convolution)", line)]
     assert len(products) >= 3 + 1 + 6 + 2  # convolutions, projection, dense layers, attention
     assert all(line.count("HIGHEST") == 2 for line in products)
+
+
+def test_parameters_are_arguments_of_the_program(embedder):
+    shapes = (np.zeros((2, samples(CHUNK)), np.float32), np.zeros(2, np.int32))
+    lowered = embedder._program.lower(embedder._params, *shapes)
+    assert lowered.in_tree.num_leaves == len(jax.tree.leaves(embedder._params)) + 2
+    (main,) = (line for line in lowered.as_text().splitlines() if "@main" in line)
+    assert "tensor<8x12xf32>" in main
 
 
 def test_the_layer_is_the_twelfth_or_the_last_or_the_one_asked_for():

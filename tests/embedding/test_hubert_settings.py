@@ -54,6 +54,7 @@ def test_frames_are_counted_as_convolutions_make_them():
         ({"feature_extractor_cqt": True}, "feature_extractor_cqt True is not built"),
         ({"deepnorm": True}, "deepnorm True is not built"),
         ({"attention_relax": 32.0}, r"attention_relax 32\.0 is not built"),
+        ({"attention_relax": None}, "attention_relax None is not built"),
         ({"conv_pos_batch_norm": True}, "conv_pos_batch_norm True is not built"),
         ({"hidden_act": "relu"}, "hidden_act 'relu' is not built; 'gelu' is"),
         ({"feat_extract_activation": "gelu_new"}, "feat_extract_activation 'gelu_new' is not built"),

@@ -61,6 +61,14 @@ def test_kernels_lie_as_ours_do():
     np.testing.assert_array_equal(params["features"]["conv1"]["kernel"][2, 1, 3], weight[3, 1, 2])
 
 
+def test_the_projection_may_lack_a_norm():
+    settings = HubertSettings.from_config(tiny.CONFIG | {"feat_proj_layer_norm": False})
+    less = {name: values for name, values in tiny.arrays().items() if "feature_projection.layer_norm" not in name}
+    expected = to_params(tiny.arrays(), SETTINGS)
+    del expected["projection_norm"]
+    assert_same(to_params(less, settings), expected)
+
+
 @pytest.mark.parametrize("names", [("weight_g", "weight_v"), [f"parametrizations.weight.original{i}" for i in (0, 1)]])
 def test_weight_norm_is_undone_tap_by_tap(names):
     arrays = tiny.arrays()

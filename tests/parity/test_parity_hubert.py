@@ -1,5 +1,6 @@
 """HuBERT and the embedding MSE against Transformers' HubertModel."""
 
+import json
 import re
 
 import jax
@@ -11,7 +12,7 @@ from diffvs_jax.embedding.hubert import Hubert
 from diffvs_jax.embedding.mse import embedding_mse
 from diffvs_jax.embedding.published import to_params
 from diffvs_jax.embedding.settings import HubertSettings
-from tests.parity.golden import assert_near, each, load
+from tests.parity.golden import OURS, assert_near, each
 
 STATES = r"float32: NUMBER\*max\(1,max\|value\|\)"
 
@@ -63,12 +64,14 @@ def test_every_hidden_state(golden, states_of):
 @each("golden", "hubert*")
 def test_embedding_mse(golden, states_of):
     blocks = {index: states_of(golden).hidden[-1][index] for index in (0, 1)}
-    got = embedding_mse(lambda audio, rate: blocks[int(audio[0, 0])], np.zeros((1, 1)), np.ones((1, 1)), 24_000)
+    rate = golden.facts["sampling_rate"]
+    got = embedding_mse(lambda audio, rate: blocks[int(audio[0, 0])], np.zeros((1, 1)), np.ones((1, 1)), rate)
     assert got == pytest.approx(golden["embedding_mse_f64"], rel=golden.tolerance("embedding_mse_f64 rtol NUMBER"))
 
 
 def test_the_two_kinds_are_there():
     """Ours must hold either norm and either place of it, or half of the encoder is not compared."""
-    kinds = [load(name).facts["config"] for name in ("hubert_group_postln", "hubert_layer_stableln")]
+    kinds = [json.loads(path.read_text())["config"] for path in OURS.glob("hubert*.json")]
     assert {config["feat_extract_norm"] for config in kinds} == {"group", "layer"}
+    assert {config["do_stable_layer_norm"] for config in kinds} == {False, True}
     assert {config["num_conv_pos_embeddings"] % 2 for config in kinds} == {0, 1}
