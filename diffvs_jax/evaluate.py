@@ -36,6 +36,7 @@ from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
 from diffvs_jax.evaluation.pipeline import Entry, Failures, unique_names
 from diffvs_jax.evaluation.provenance import commit, digest, versions
 from diffvs_jax.evaluation.records import ESTIMATE, Record, write_json
+from diffvs_jax.evaluation.report.page import write_report
 from diffvs_jax.evaluation.run import Run
 from diffvs_jax.evaluation.scoring import BSS_EVAL, Scoring
 from diffvs_jax.evaluation.sources import OfFiles, OfModel, Source
@@ -125,11 +126,12 @@ def _score(source: Source, output: Path) -> None:
                 score_run(run, separated, scoring, one_step, _tell, spent)
     times = {**dataclasses.asdict(spent), "network": source.busy_seconds}
     about = {**_about(source, embedding), "failed": failures.lines, "time": times}
-    summary = write_results(output, runs, about, Path(_COMPARE.value) if _COMPARE.value else None)
+    summary = write_results(output, runs, about)
     if summary:
+        report = write_report(output, Path(_COMPARE.value) if _COMPARE.value else None)
         cli.say(summary_table(summary))
         cli.say(spent.told(source.busy_seconds))
-        cli.say(", ".join(str(output / name) for name in ("summary.json", "scores.csv", "report.html")))
+        cli.say(f"{output / 'summary.json'}, {output / 'scores.csv'}, {report}")
     for line in failures.lines.values():
         print(f"error: {line}", file=sys.stderr)
     if failures.lines:

@@ -10,7 +10,6 @@ from diffvs_jax.evaluation import excerpts
 from diffvs_jax.evaluation.clips import Clip
 from diffvs_jax.evaluation.pipeline import Separated, score_beside
 from diffvs_jax.evaluation.records import Record, write_json
-from diffvs_jax.evaluation.report.page import write_report
 from diffvs_jax.evaluation.run import Run
 from diffvs_jax.evaluation.scoring import Scoring, Stems, score_clip
 from diffvs_jax.evaluation.summary import rows_over_runs, summary_of, write_table
@@ -72,10 +71,8 @@ def score_run(
     spent.wall += time.perf_counter() - start
 
 
-def write_results(
-    folder: Path, runs: Sequence[Run], about: Mapping[str, Any], compare: Path | None = None
-) -> dict[str, Any] | None:
-    """Writes ``summary.json``, ``scores.csv`` and ``report.html`` of all that is scored by now; the summary.
+def write_results(folder: Path, runs: Sequence[Run], about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Writes ``summary.json`` and ``scores.csv`` of all that is scored by now; the summary.
 
     Of several processes each does, and the last one to end has all there is. None where nothing is scored.
     """
@@ -96,6 +93,5 @@ def write_results(
         }
         write_json(folder / "summary.json", summary)
         write_table(folder / "scores.csv", rows_over_runs(scored))
-        write_report(folder, compare)
         if count == sum(len(run.finished()) for run in runs):  # else another process ended meanwhile
             return summary

@@ -87,23 +87,30 @@ def separate(
 
     waiting = {entry.name: entry for entry in entries}
     error: Exception = InputError("not separated")
-    for stream, blocks in separator.separate_tracks(streams()):
-        entry, clip, decoding = stream.name
-        del waiting[entry.name]
-        parts: list[Stems] = []
-        try:
-            for block in blocks:
-                parts.append(block)
-                advance(len(next(iter(block.values()))) / clip.sample_rate, 0.0)
-        except Exception as stopped:
-            error = stopped
-            failures.add(entry, error)
-            continue
-        stems = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        yield Separated(entry, clip, stems, decoding)
-    for name, entry in waiting.items():  # the device has given up: its memory is too small
+    try:
+        for stream, blocks in separator.separate_tracks(streams()):
+            entry, clip, decoding = stream.name
+            del waiting[entry.name]
+            try:
+                stems = _collect(blocks, clip.sample_rate, advance)
+            except Exception as stopped:
+                error = stopped
+                failures.add(entry, error)
+                continue
+            yield Separated(entry, clip, stems, decoding)
+    except InputError as stopped:  # the device has given up: its memory is too small
+        error = stopped
+    for name, entry in waiting.items():
         if name not in failures.lines:
             failures.add(entry, error)
+
+
+def _collect(blocks: Iterable[Stems], sample_rate: int, advance: Advance) -> Stems:
+    parts: list[Stems] = []
+    for block in blocks:
+        parts.append(block)
+        advance(len(next(iter(block.values()))) / sample_rate, 0.0)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def read_estimates(
