@@ -7,7 +7,6 @@ import sys
 
 import jax
 import numpy as np
-import pytest
 from matplotlib import image
 
 from diffvs_jax.inference.artifact import make_artifact
@@ -105,22 +104,6 @@ def test_an_export_of_other_settings(command, workdir, tmp_path):
     again = command("export", f"--checkpoint={folder}", f"--output={tmp_path / 'again'}", "--formats=safetensors")
     assert again.code == 0, again.err
     assert "Not scored" in (tmp_path / "again" / "README.md").read_text()
-
-
-def test_evaluate_scores_every_track(command, workdir, musdb_folder, tmp_path):
-    result = command("evaluate", f"--checkpoint={workdir}", f"--root={musdb_folder}", f"--output={tmp_path / 'scores'}")
-    assert result.code == 0, result.err
-    content = json.loads((tmp_path / "scores" / "scores.json").read_text())
-    assert [row["track"] for row in content["tracks"]] == ["held out", "mixed"]
-    assert content["split"] == "test"
-    assert len(content["sigmas"]) == 4
-    median = content["summary"]["csdr_vocals_median"]
-    assert median == pytest.approx(np.median([row["csdr_vocals"] for row in content["tracks"]]))
-    assert f"{median:.2f}" in result.out
-    assert "median (cSDR)" in result.out
-    lines = (tmp_path / "scores" / "scores.csv").read_text().splitlines()
-    assert lines[0].split(",")[:2] == ["track", "csdr_vocals"]
-    assert len(lines) == 3
 
 
 def test_a_mistake_ends_with_code_2_and_one_line(tmp_path):

@@ -50,7 +50,7 @@ def test_a_sweep_writes_a_table_and_a_plot(command, workdir, tmp_path):
     assert (tmp_path / "sweep.png").stat().st_size > 5000
     about = json.loads((tmp_path / "sweep.json").read_text())
     assert about["sigma_max"] == [5, 3] and about["seconds"] == 1.2 and len(about["tracks"]) == 1
-    assert not (tmp_path / "scores.json").exists()
+    assert not (tmp_path / "summary.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,15 @@ def test_a_benchmark_refuses_what_cannot_be(command, flag, message):
 
 def test_a_trained_model_takes_other_settings(command, workdir, tmp_path):
     """One step with two samples averaged is another estimate than the config's, and says how it was made."""
-    common = (f"--checkpoint={workdir}", f"--root={workdir / 'songs'}", "--seconds=1.2")
+    common = (f"--checkpoint={workdir}", f"--root={workdir / 'songs'}", "--seconds=1.2", "--baselines=mixture")
     changes = ("--set=sampler.num_steps=1", "--set=sampler.num_samples=2", "--set=sampler.sigma_max=5")
     scores = []
     for name, flags in (("own", ()), ("changed", changes)):
         result = command("evaluate", *common, f"--output={tmp_path / name}", *flags)
         assert result.code == 0, result.err
-        scores.append(json.loads((tmp_path / name / "scores.json").read_text()))
+        scores.append(json.loads((tmp_path / name / "summary.json").read_text()))
     assert [len(s["sigmas"]) for s in scores] == [4, 2]
     assert scores[1]["sigmas"][0] == pytest.approx(5)
     assert scores[1]["set"] == ["sampler.num_steps=1", "sampler.num_samples=2", "sampler.sigma_max=5"]
-    assert scores[0]["tracks"][0]["usdr_vocals"] != scores[1]["tracks"][0]["usdr_vocals"]
+    own, other = (content["summary"]["estimate"]["usdr_vocals_mean"] for content in scores)
+    assert own != other
