@@ -127,6 +127,25 @@ def test_one_program_serves_all_tracks_and_seeds(evaluated, source):
     assert source.busy_seconds > 0
 
 
+def test_tracks_of_other_lengths_compile_nothing(evaluated, source, tmp_path):
+    write_song(tmp_path / "songs" / "test" / "longer", 7, seconds=9.7)
+    write_song(tmp_path / "songs" / "test" / "shorter", 8, seconds=1.1)
+    compiled = []
+
+    def listen(event, duration, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        assert len(evaluate(tmp_path / "scores", source, tmp_path / "songs")[1]) == 4
+        assert not compiled
+        jax.jit(lambda x: x + 1)(1)
+        assert compiled  # were it otherwise, nothing would have been heard
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
 def test_what_is_written(evaluated):
     folder, _, _, summary = evaluated
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
