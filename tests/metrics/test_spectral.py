@@ -1,6 +1,6 @@
-import librosa
 import numpy as np
 import pytest
+import scipy.signal
 
 from diffvs_jax.metrics.blocks import precision
 from diffvs_jax.metrics.spectral import log_spectral_distance
@@ -16,18 +16,19 @@ def pair():
 
 
 def expected_distance(reference, estimate, floor_db=-100.0):
-    """By librosa's spectra, padded so that each frame that touches the signal is one of them."""
+    """By numpy's spectra of every frame that touches the signal."""
     around = [(N_FFT - HOP, N_FFT - HOP), (0, 0)]
     levels = []
     for audio in (reference, estimate):
-        padded = np.pad(audio.astype(np.float64), around).T
-        spectrum = librosa.stft(padded, n_fft=N_FFT, hop_length=HOP, center=False) / (N_FFT / 4)
+        padded = np.pad(audio.astype(np.float64), around)
+        frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=0)[::HOP]
+        spectrum = np.fft.rfft(frames * scipy.signal.windows.hann(N_FFT, sym=False)) / (N_FFT / 4)
         levels.append(np.maximum(20 * np.log10(np.abs(spectrum) + 1e-30), floor_db))
-    return np.sqrt(np.mean((levels[0] - levels[1]) ** 2, axis=1)).mean()
+    return np.sqrt(np.mean((levels[0] - levels[1]) ** 2, axis=-1)).mean()
 
 
 @pytest.mark.parametrize("dtype, atol", [("float32", 1e-3), ("float64", 1e-6)])
-def test_distance_of_librosas_spectra(pair, dtype, atol):
+def test_distance_of_numpys_spectra(pair, dtype, atol):
     with precision(dtype):
         found = log_spectral_distance(*(x.astype(dtype)[:960] for x in pair), N_FFT, HOP)
     assert float(found) == pytest.approx(expected_distance(*(x[:960] for x in pair)), abs=atol)
