@@ -76,7 +76,7 @@ def with_instrumental(estimates: dict[str, np.ndarray], mixture: np.ndarray) -> 
 
 def our_scores(truth: Stems, methods: dict[str, Stems], mixture: np.ndarray, rate: int) -> dict[str, list[float]]:
     """Error to the vocals' scores, in the order of ``OURS``."""
-    found = score_methods(truth, methods, mixture, rate, dtype="float64")
+    found = score_methods(truth, methods, mixture, rate)
     return {name: [own.scores[f"{kind}_vocals"] for kind in OURS] for name, own in found.items()}
 
 
