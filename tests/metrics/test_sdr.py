@@ -4,6 +4,7 @@ import pytest
 
 from diffvs_jax.metrics import bss_eval, sdr
 from diffvs_jax.metrics.blocks import precision
+from diffvs_jax.metrics.sums import Sums
 
 RATE = 2000
 
@@ -130,11 +131,9 @@ def test_silence_at_the_end_changes_no_score_of_the_whole_track(song):
     np.testing.assert_allclose(sdr.si_sdr(*padded), sdr.si_sdr(*song), atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_flipped_copy_is_nearly_infinite_and_never_nan(dtype):
-    """What rounding leaves of no error may lie below 0."""
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        reference = rng.standard_normal((1000, 2)).astype(dtype)
-        with precision(dtype):
-            assert float(sdr.si_sdr(reference, np.float32(rng.uniform(-2, -0.5)) * reference)) > 100
+def test_rounding_below_no_error_is_infinity():
+    """A copy whose products round so that its error comes out as -1e-18."""
+    one, none = np.ones(1), np.zeros(1)
+    sums = Sums(one, one, none, gain=one, residual=none, cross=np.array([1e-9]), silent=none > 0)
+    with np.errstate(divide="ignore"):
+        assert sdr.si_sdr_of_track(sums) == np.inf
