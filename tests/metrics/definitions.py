@@ -81,7 +81,8 @@ def our_scores(truth: Stems, methods: dict[str, Stems], mixture: np.ndarray, rat
 
 
 def shown(values: list[float]) -> list[float]:
-    return [float(np.copysign(np.inf, value)) if abs(value) > INFINITE else value for value in values]
+    """Two decimals, no negative zero, and infinity for what rounding makes of it."""
+    return [float(np.copysign(np.inf, value)) if abs(value) > INFINITE else round(value, 2) + 0.0 for value in values]
 
 
 if __name__ == "__main__":
