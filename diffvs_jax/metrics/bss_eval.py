@@ -51,7 +51,7 @@ def museval_frames(references: np.ndarray, estimates: np.ndarray, sample_rate: i
     def score(*signals: np.ndarray) -> Any:
         return bss_eval(*signals, window=sample_rate, hop=sample_rate)
 
-    return _score(score, references, estimates, sample_rate, references.shape[1])
+    return _score(score, references, estimates, sample_rate)
 
 
 def mir_eval_frames(references: np.ndarray, estimates: np.ndarray, sample_rate: int) -> BssEval:
@@ -65,18 +65,15 @@ def mir_eval_frames(references: np.ndarray, estimates: np.ndarray, sample_rate: 
         padded = [np.pad(signal, [(0, 0), (0, sample_rate), (0, 0)]) for signal in signals]
         return separation.bss_eval_images_framewise(*padded, window=sample_rate, hop=sample_rate)
 
-    samples = references.shape[1] // sample_rate * sample_rate
-    return _score(score, references, estimates, sample_rate, samples)
+    return _score(score, references, estimates, sample_rate)
 
 
-def _score(
-    score: Callable[..., Any], references: np.ndarray, estimates: np.ndarray, sample_rate: int, samples: int
-) -> BssEval:
-    """Scores the first samples. Libraries refuse sources that are silent throughout, and warn of what is no mistake."""
+def _score(score: Callable[..., Any], references: np.ndarray, estimates: np.ndarray, sample_rate: int) -> BssEval:
+    """Both libraries refuse a source that is silent throughout, and both warn of what is no mistake here."""
     if references.shape != estimates.shape or references.ndim != 3:
         raise ValueError(f"need [sources, samples, channels] twice, got {references.shape}, {estimates.shape}")
     frames = references.shape[1] // sample_rate
-    signals = [signal[:, :samples].astype(np.float64) for signal in (references, estimates)]
+    signals = [signal.astype(np.float64) for signal in (references, estimates)]
     if frames == 0 or any(_silent(signal).any() for signal in signals):
         return BssEval(*np.full((4, len(references), frames), np.nan))
     with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -94,4 +94,5 @@ def si_sdr_of_track(sums: Sums) -> Array:
     gain = (sums.gain * sums.signal + sums.cross).sum(axis=-1) / signal
     off = sums.gain - gain[..., None]
     error = (sums.residual + 2 * off * sums.cross + off * off * sums.signal).sum(axis=-1)
-    return decibels(gain * gain * signal, error)
+    xp = signal.__array_namespace__()
+    return decibels(gain * gain * signal, xp.maximum(error, 0.0))  # rounding may leave less than nothing of no error

@@ -14,7 +14,7 @@ from absl import flags
 
 from diffvs_jax import cli
 from diffvs_jax.metrics.bss_eval import museval_frames
-from diffvs_jax.metrics.track import score_sdr, score_track
+from diffvs_jax.metrics.track import TrackScores, score_sdr, score_track
 from diffvs_jax.table import table
 
 _SECONDS = flags.DEFINE_float("seconds", 60.0, "Of the song.", lower_bound=1.0)
@@ -25,12 +25,17 @@ _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each of ours is timed.", 
 def main(arguments: list[str]) -> None:
     """Times all and prints the table."""
     cli.no_arguments(arguments)
-    rate = _RATE.value
-    truth, estimates, mixture = song(_SECONDS.value, rate)
+    cli.say(f"{_SECONDS.value:g} s, {_RATE.value} Hz, stereo, two stems")
+    cli.say(compare(_SECONDS.value, _RATE.value, _ROUNDS.value))
+
+
+def compare(seconds: float, rate: int, rounds: int) -> str:
+    """The table: museval first, then each way of ours beside it."""
+    truth, estimates, mixture = song(seconds, rate)
     pairs = [np.stack(list(stems.values())) for stems in (truth, estimates)]
     expected, theirs = _timed(lambda: museval_frames(*pairs, rate))
     rows = [["museval: SDR, ISR, SIR, SAR", "", f"{theirs:.3f}", "", ""]]
-    ways: dict[str, Callable[[], Any]] = {
+    ways: dict[str, Callable[[], TrackScores]] = {
         "cSDR, uSDR, SI-SDR": lambda: score_sdr(truth, estimates, rate),
         "the same in float64": lambda: score_sdr(truth, estimates, rate, dtype="float64"),
         "LSD and leakage, too": lambda: score_track(truth, estimates, mixture, rate),
@@ -38,12 +43,11 @@ def main(arguments: list[str]) -> None:
     }
     for name, way in ways.items():
         _, first = _timed(way)
-        found, turns = zip(*(_timed(way) for _ in range(_ROUNDS.value)), strict=True)
+        found, turns = zip(*(_timed(way) for _ in range(rounds)), strict=True)
         ours = statistics.median(turns)
         off = np.nanmax(np.abs(np.stack(list(found[0].frames.values())) - expected.sdr))
         rows.append([name, f"{max(0.0, first - ours):.2f}", f"{ours:.3f}", f"{theirs / ours:.0f}", f"{off:.0e}"])
-    cli.say(f"{_SECONDS.value:g} s, {rate} Hz, stereo, two stems")
-    cli.say(table(["scores", "compiling, s", "seconds", "museval takes times", "SDR differs, dB"], rows))
+    return table(["scores", "compiling, s", "seconds", "museval takes times", "SDR differs, dB"], rows)
 
 
 def song(seconds: float, rate: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:

@@ -4,6 +4,7 @@ import pytest
 
 from diffvs_jax.metrics import bss_eval, sdr
 from diffvs_jax.metrics.blocks import precision
+from diffvs_jax.metrics.sums import Sums
 
 RATE = 2000
 
@@ -119,14 +120,20 @@ def test_scores_within_a_program_over_a_batch():
     rng = np.random.default_rng(0)
     references = rng.standard_normal((3, 2, 250, 2))
     estimates = references + 0.1 * rng.standard_normal(references.shape)
-    scores = jax.jit(jax.vmap(lambda s, e: (sdr.csdr(s, e, 100), sdr.usdr(s, e), sdr.si_sdr(s, e))))
-    for batch, score in zip(scores(references, estimates), (sdr.csdr, sdr.usdr, sdr.si_sdr), strict=True):
-        rate = (100,) if score is sdr.csdr else ()
-        assert batch.shape == (3, 2)
-        np.testing.assert_allclose(batch, score(references, estimates, *rate), atol=1e-9)
+    csdr, si_sdr = jax.jit(jax.vmap(lambda s, e: (sdr.csdr(s, e, 100), sdr.si_sdr(s, e))))(references, estimates)
+    np.testing.assert_allclose(csdr, [sdr.csdr(*pair, 100) for pair in zip(references, estimates, strict=True)])
+    np.testing.assert_allclose(si_sdr, sdr.si_sdr(references, estimates), atol=1e-9)
 
 
 def test_silence_at_the_end_changes_no_score_of_the_whole_track(song):
     padded = [np.pad(stems, [(0, 0), (0, RATE // 2), (0, 0)]) for stems in song]
-    for score in (sdr.usdr, sdr.si_sdr):
-        np.testing.assert_allclose(score(*padded), score(*song), atol=1e-12)
+    np.testing.assert_allclose(sdr.usdr(*padded), sdr.usdr(*song), atol=1e-12)
+    np.testing.assert_allclose(sdr.si_sdr(*padded), sdr.si_sdr(*song), atol=1e-12)
+
+
+def test_rounding_below_no_error_is_infinity():
+    """A copy whose products round so that its error comes out as -1e-18."""
+    one, none = np.ones(1), np.zeros(1)
+    sums = Sums(one, one, none, gain=one, residual=none, cross=np.array([1e-9]), silent=none > 0)
+    with np.errstate(divide="ignore"):
+        assert sdr.si_sdr_of_track(sums) == np.inf

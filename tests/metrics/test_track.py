@@ -7,7 +7,7 @@ from diffvs_jax.data.datasets import open_split
 from diffvs_jax.metrics import bss_eval, sdr, track
 from diffvs_jax.metrics.blocks import precision
 from diffvs_jax.metrics.leakage import leakage
-from diffvs_jax.metrics.spectral import log_spectral_distance
+from diffvs_jax.metrics.spectral import HOP, log_spectral_distance
 
 RATE = 2000
 SONGS = os.environ.get("DIFFVS_SONGS_DIR", "")
@@ -46,6 +46,9 @@ def test_a_track_scores_what_it_does_as_a_whole(song, scored):
             "lsd": log_spectral_distance(*pairs),
             "leakage": leakage(*pairs, np.stack([mixture.astype(np.float64)] * 2), RATE),
         }
+    exact = track.score_sdr(truth, estimates, RATE, dtype="float64")
+    np.testing.assert_allclose([exact.scores[f"csdr_{name}"] for name in truth], csdr, rtol=1e-12)
+    np.testing.assert_allclose([exact.scores[f"sisdr_{name}"] for name in truth], others["sisdr"], rtol=1e-12)
     assert list(scored.frames) == ["sdr_vocals", "sdr_instrumental"]
     assert len(scored.scores) == 10
     for index, name in enumerate(truth):
@@ -54,6 +57,19 @@ def test_a_track_scores_what_it_does_as_a_whole(song, scored):
             np.testing.assert_allclose(scored.scores[f"{kind}_{name}"], values[index], atol=1e-3, err_msg=kind)
     assert np.isnan(scored.frames["sdr_vocals"]).sum() == 1 and np.isnan(scored.scores["leakage_instrumental"])
     assert scored.scores["csdr_vocals"] == pytest.approx(20, abs=0.1)
+
+
+def test_spectra_are_the_same_where_blocks_meet(scored):
+    """Silence but for the start and where the second block begins: frames that are lost or counted twice tell."""
+    meeting, sound = track._FRAMES * HOP, 3000
+    rng = np.random.default_rng(0)
+    reference = np.zeros((meeting + 8192, 2), np.float32)
+    for part in (slice(sound), slice(meeting - sound, meeting + sound)):
+        reference[part] = rng.uniform(0.01, 0.1, (reference[part].shape[0], 1)) * rng.standard_normal(2)
+    estimate = reference * np.linspace(1, 3, len(reference), dtype=np.float32)[:, None]
+    (found,) = track._track_distances(reference, [estimate], "float32")
+    short = [np.concatenate([audio[:8192], audio[meeting - 8192 :]]) for audio in (reference, estimate)]
+    assert found == pytest.approx(float(log_spectral_distance(*short)), abs=1e-4)
 
 
 def test_float64_differs_in_the_last_digits_alone(scored):
