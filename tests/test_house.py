@@ -16,7 +16,7 @@ from tests.nano import leaves
 HOUSE = Path(__file__).parent.parent
 SOURCES = sorted((HOUSE / "diffvs_jax").rglob("*.py"))
 CONFIGS = sorted((HOUSE / "configs").rglob("*.py"))
-COMMANDS = {"train", "audition", "separate", "evaluate", "export", "benchmark"}
+COMMANDS = {"train", "audition", "separate", "evaluate", "export", "benchmark", "report"}
 COMMANDS |= {"data.check", "data.prepare", "data.benchmark"}
 
 # What each room may import besides itself, errors.py and whole.py; "audio.files" opens that one module.

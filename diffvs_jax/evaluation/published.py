@@ -7,8 +7,11 @@ MUSDB_AND_MOISES = "MUSDB18-HQ + MoisesDB, 235 h"
 TEST_TRACKS = 50
 """Of MUSDB18-HQ, on which all figures below were measured."""
 
-PAPER = "Diff-VS, its authors' own figure (arXiv:2604.01120)"
-CITED = "as the Diff-VS paper gives it (arXiv:2604.01120)"
+PAPER_URL = "https://arxiv.org/abs/2604.01120"
+"""Diff-VS: Efficient Audio-Aware Diffusion U-Net for Vocals Separation, ICASSP 2026."""
+
+PAPER = "the Diff-VS paper's own"
+CITED = "as the Diff-VS paper gives it"
 
 
 class Published(NamedTuple):

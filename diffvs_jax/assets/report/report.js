@@ -97,7 +97,7 @@ for (const audio of document.querySelectorAll("audio")) {
     const from = (event.clientX - box.left) / box.width;
     const start = () => {
       audio.currentTime = from * audio.duration;
-      audio.play();
+      audio.play().catch(() => {}); // stopped by the next one before it began
     };
     if (audio.readyState) return start();
     audio.addEventListener("loadedmetadata", start, { once: true });

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from diffvs_jax.evaluation.report.markup import Html, element, number
 
 
@@ -32,7 +34,7 @@ def axis(values: Iterable[float], least: float = 1.0) -> Axis:
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     missing = max(0.0, least - (high - low)) / 2
-    ticks = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low - missing, high + missing)
+    ticks = MaxNLocator(nbins=6, steps=[1, 2, 5, 10]).tick_values(low - missing, high + missing)
     return Axis(float(ticks[0]), float(ticks[-1]), tuple(float(tick) for tick in ticks))
 
 
@@ -73,10 +75,10 @@ def plot(
 
 
 def level(value: float, y_axis: Axis, label: str) -> Html:
-    """A dashed line across the plot, with its name at the right end."""
+    """A dashed line across the plot, with its name at the left end, where sorted marks are below it."""
     y = f"{100 - y_axis.share(value):.2f}%"
     line = element("line", class_="level", x1="0", x2="100%", y1=y, y2=y)
-    return element("g", line, element("text", label, class_="named", x="100%", y=y, dy=-5))
+    return element("g", line, element("text", label, class_="named", x="0", y=y, dx=4, dy=-5))
 
 
 def legend(names: Sequence[str]) -> Html:
@@ -88,7 +90,8 @@ def legend(names: Sequence[str]) -> Html:
 
 
 def _digits(ticks: Sequence[float]) -> int:
-    return 0 if all(float(tick).is_integer() for tick in ticks) else 1
+    """Decimals that tell all ticks as they are."""
+    return next((digits for digits in range(4) if np.allclose(ticks, np.round(ticks, digits), atol=1e-6)), 4)
 
 
 def _row(tick: float, y_axis: Axis) -> Html:

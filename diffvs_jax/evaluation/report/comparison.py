@@ -11,7 +11,7 @@ from diffvs_jax.evaluation.report.plots import difference_plot
 from diffvs_jax.evaluation.report.scores import Measure, Scores, measure_of, stem_of, text_of
 from diffvs_jax.evaluation.report.tables import number_cell, scrolling, sortable_table
 
-_SAMPLE = ("root", "split", "seconds")  # what of a summary says which music was scored
+_SAMPLE = {"root": "data", "split": "split", "seconds": "seconds of each track"}  # which music was scored
 
 
 class Figure(NamedTuple):
@@ -66,7 +66,7 @@ def comparison_section(here: Scores, there: Scores) -> list[Html]:
     columns = [column for column in here.columns if column in there.columns]
     compared = [compare(here, there, column) for column in columns]
     parts = [element("p", f"Here: {here.folder}. There: {there.folder}. Differences are here minus there.")]
-    parts += [element("p", element("strong", warning), class_="warning") for warning in _warnings(here, there)]
+    parts += [element("p", warning, class_="warning") for warning in _warnings(here, there)]
     if not any(one.pairs for one in compared):
         return [*parts, element("p", "No track has a finite score in both folders.")]
     parts.append(_totals(compared, here))
@@ -114,10 +114,12 @@ def _told(figure: Figure, measure: Measure) -> Html:
 def _warnings(here: Scores, there: Scores) -> list[str]:
     """What makes the comparison less than fair."""
     told = []
-    for key in _SAMPLE:
-        ours, theirs = text_of(here.about, key), text_of(there.about, key)
+    for key, name in _SAMPLE.items():
+        ours, theirs = (
+            "all" if one.about.get(key) == 0 else text_of(one.about, key) or "unknown" for one in (here, there)
+        )
         if ours != theirs:
-            told.append(f"{key} {ours or 'unknown'} here, {theirs or 'unknown'} there")
+            told.append(f"{name}: {ours} here, {theirs} there")
     lines = [f"They did not score the same music: {'; '.join(told)}."] if told else []
     alone = [len({*one.tracks} - {*other.tracks}) for one, other in ((here, there), (there, here))]
     if any(alone):

@@ -64,7 +64,9 @@ def page(scores: Scores, other: Scores | None = None) -> Html:
         element("style", Html(_asset("report.css"))),
     ]
     script = element("script", Html(_asset("report.js")))
-    return join([Html("<!doctype html>\n"), element("html", element("head", *head), element("body", *body, script), lang="en")])
+    return join(
+        [Html("<!doctype html>\n"), element("html", element("head", *head), element("body", *body, script), lang="en")]
+    )
 
 
 def _sections(scores: Scores, other: Scores | None) -> list[tuple[str, str, list[Html]]]:
@@ -99,7 +101,7 @@ def _name(scores: Scores) -> str:
 
 def _subtitle(scores: Scores) -> str:
     about = scores.about
-    data = " ".join(part for part in (PurePath(text_of(about, "root")).name, text_of(about, "split")) if part)
+    data = "/".join(part for part in (PurePath(text_of(about, "root")).name, text_of(about, "split")) if part)
     told = [plural(len(scores.tracks), "track") + (f" of {data}" if data else "")]
     if "seconds" in about:
         told.append(f"the middle {about['seconds']:g} s of each" if about["seconds"] else "whole")

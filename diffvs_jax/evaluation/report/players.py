@@ -42,7 +42,8 @@ def extremes(scores: Scores) -> tuple[list[Heard], list[Heard]]:
         Heard(track, excerpt)
         for track, record in scores.first_run.items()
         for excerpt in record.excerpts
-        if not np.isnan(excerpt.sdr) and all((scores.folder / excerpt.files.get(name, "")).is_file() for name in SIGNALS)
+        if not np.isnan(excerpt.sdr)
+        and all((scores.folder / excerpt.files.get(name, "")).is_file() for name in SIGNALS)
     ]
     heard.sort(key=lambda one: one.excerpt.sdr)
     worst = heard[: min(_SHOWN, (len(heard) + 1) // 2)]
@@ -92,9 +93,7 @@ def _jpeg(picture: np.ndarray) -> str:
     from matplotlib.image import imsave  # slow to import, and only pictures need it
 
     content, quality = io.BytesIO(), {"quality": _JPEG_QUALITY}
-    imsave(
-        content, picture, vmin=-RANGE_DB, vmax=0, cmap="magma", origin="lower", format="jpeg", pil_kwargs=quality
-    )
+    imsave(content, picture, vmin=-RANGE_DB, vmax=0, cmap="magma", origin="lower", format="jpeg", pil_kwargs=quality)
     return _data_uri("image/jpeg", content.getvalue())
 
 

@@ -8,6 +8,7 @@ from diffvs_jax.evaluation.report.axes import Axis, axis, level, plot
 from diffvs_jax.evaluation.report.markup import Html, element, number, plural
 from diffvs_jax.evaluation.report.scores import Scores, measure_of, stem_of
 
+
 def track_plots(scores: Scores, anchors: Mapping[str, str]) -> list[Html]:
     """For every stem its tracks from the lowest cSDR to the highest, with the range over runs.
 
@@ -25,7 +26,7 @@ def _sorted_tracks(scores: Scores, column: str, anchors: Mapping[str, str]) -> H
     order = sorted((track for track in means if np.isfinite(means[track])), key=lambda track: means[track])
     ranges = {track: [value for value in scores.per_run(track, column) if np.isfinite(value)] for track in order}
     y_axis = axis(value for values in ranges.values() for value in values)
-    median = float(np.median([means[track] for track in order])) if order else float("nan")
+    median = scores.median(column)
     marks = [
         _hit(
             place,
@@ -37,7 +38,7 @@ def _sorted_tracks(scores: Scores, column: str, anchors: Mapping[str, str]) -> H
         )
         for place, track in enumerate(order)
     ]
-    if order:
+    if np.isfinite(median):
         marks.append(level(median, y_axis, f"median {number(median)}"))
     left_out = len(means) - len(order)
     note = "Every dot is a track; choosing one goes to its row below."
@@ -70,7 +71,13 @@ def frame_plot(scores: Scores) -> Html:
     note += f" {infinite} infinite." if infinite else ""
     summary = f"SDR of {stem} in {plural(len(finite), 'second')}, median {number(median)} dB."
     return plot(
-        f"{stem}: number of seconds by their SDR", note, marks, y_axis, x_axis=x_axis, x_label="SDR, dB", summary=summary
+        f"{stem}: number of seconds by their SDR",
+        note,
+        marks,
+        y_axis,
+        x_axis=x_axis,
+        x_label="SDR, dB",
+        summary=summary,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from diffvs_jax.evaluation.records import ESTIMATE
 from diffvs_jax.evaluation.report.markup import Html, duration, element, number
 from diffvs_jax.evaluation.report.scores import Scores, measure_of, stem_of
-from diffvs_jax.evaluation.report.tables import number_cell, scrolling, sortable_cell, sortable_table
+from diffvs_jax.evaluation.report.tables import scrolling, sortable_cell, sortable_table
 
 METHODS = {
     ESTIMATE: "this run",

@@ -79,6 +79,15 @@ class Scores:
         values = self.per_run(track, column)
         return float(np.mean(values)) if values and not {np.inf, -np.inf} <= set(values) else float("nan")
 
+    def median(self, column: str) -> float:
+        """Median over the tracks of a run, mean over runs; NaN without scores."""
+        rows = [
+            [record.scores.get(ESTIMATE, {}).get(column, np.nan) for record in run.values()]
+            for run in self.runs.values()
+        ]
+        rows = [[value for value in row if not np.isnan(value)] for row in rows]
+        return float(np.mean([np.median(row) for row in rows if row])) if any(rows) else float("nan")
+
 
 def load_scores(folder: Path) -> Scores:
     """Reads ``summary.json`` and all records.

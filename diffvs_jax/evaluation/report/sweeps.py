@@ -1,6 +1,7 @@
 """What a sweep found, if there was one: score against network evaluations."""
 
 import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _series(own: Sequence[tuple[str, float, float, str]], series: str, x_axis: A
     places = [(f"{x_axis.share(count):.2f}%", f"{100 - y_axis.share(score):.2f}%") for count, score in tops]
     lines = [
         element("line", class_=f"line {series}", x1=x1, y1=y1, x2=x2, y2=y2)
-        for (x1, y1), (x2, y2) in zip(places, places[1:], strict=False)
+        for (x1, y1), (x2, y2) in itertools.pairwise(places)
     ]
     return [*lines, *dots]
 

@@ -24,14 +24,14 @@ def sortable_table(name: str, label: str, heads: Sequence[tuple[str, str]], rows
     buttons = [
         element(
             "th",
-            element("button", text, element("small", below) if below else "", type="button"),
+            element("button", element("span", text), element("small", below) if below else "", type="button"),
             scope="col",
             aria_sort="none",
             class_="number" if place else None,
         )
         for place, (text, below) in enumerate(heads)
     ]
-    field = element("input", type="search", id=f"filter-{name}", data_filters=name, autocomplete="off")
+    field = element("input", type="search", id=f"filter-{name}", data_filters=f"table-{name}", autocomplete="off")
     tools = element(
         "div",
         element("label", "Filter by name", for_=f"filter-{name}"),
@@ -40,7 +40,7 @@ def sortable_table(name: str, label: str, heads: Sequence[tuple[str, str]], rows
         class_="tools",
     )
     head = element("thead", element("tr", *buttons))
-    table = element("table", head, element("tbody", *rows), class_="sortable", id=name)
+    table = element("table", head, element("tbody", *rows), class_="sortable", id=f"table-{name}")
     return element(
         "div", tools, element("div", table, class_="scroll tall", tabindex=0, role="region", aria_label=label)
     )
@@ -58,6 +58,7 @@ def number_cell(value: float, digits: int = 2, sign: bool = False) -> Html:
 
 def plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: set[int]) -> list[Html]:
     """Head and body of a table of texts; columns of ``numbers`` are set to the right."""
+
     def align(place: int) -> str | None:
         return "number" if place in numbers else None
 

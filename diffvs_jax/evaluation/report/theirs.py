@@ -34,11 +34,16 @@ def _comparable(scores: Scores) -> list[str]:
     if text_of(about, "split") not in ("test", ""):
         reasons.append(f"the split is '{text_of(about, 'split')}', not the test set")
     if len(scores.tracks) != published.TEST_TRACKS:
-        reasons.append(f"{plural(len(scores.tracks), 'track')} were scored, not {published.TEST_TRACKS}")
+        reasons.append(f"{plural(len(scores.tracks), 'track')} scored, not {published.TEST_TRACKS}")
     root = PurePath(text_of(about, "root")).name
     if root and "musdb" not in root.lower():
         reasons.append(f"the folder '{root}' is not named as MUSDB18-HQ's")
-    theirs = "Measured by others on the 50 test tracks of MUSDB18-HQ, whole; nothing in this table was measured here. "
+    paper = element("a", "Diff-VS paper", href=published.PAPER_URL)
+    theirs = [
+        "Measured by others on the 50 test tracks of MUSDB18-HQ, whole, and taken from the ",
+        paper,
+        "; nothing in these tables was measured here. ",
+    ]
     if not reasons:
-        return [theirs, "Compare them with this run's cSDR median of the vocals, if its data were MUSDB18-HQ's."]
-    return [theirs, element("strong", f"Not comparable with this run: {'; '.join(reasons)}.")]
+        return [*theirs, "Compare them with this run's cSDR median of the vocals, if its data were MUSDB18-HQ's."]
+    return [*theirs, element("strong", f"Not comparable with this run: {'; '.join(reasons)}.")]
