@@ -90,7 +90,7 @@ class Scores:
 
 
 def load_scores(folder: Path) -> Scores:
-    """Reads ``summary.json`` and all records.
+    """Reads ``summary.json`` and the records that it is of; all of them where it names none.
 
     Raises:
       InputError: the folder has neither, or one of the files cannot be read.
@@ -98,11 +98,14 @@ def load_scores(folder: Path) -> Scores:
     folder = Path(folder)
     about = _read_summary(folder / "summary.json")
     by_run: dict[str, dict[str, Record]] = {}
+    tracks, names = about.get("tracks"), _mapping(about, "runs")
     for record in load_records(folder):
+        if (tracks and record.track not in tracks) or (names and record.run not in names):
+            continue  # left by another evaluation into this folder
         by_run.setdefault(str(record.run), {})[str(record.track)] = record
     if not about and not by_run:
         raise InputError(f"{folder}: holds no scores; give the folder that evaluate's --output named")
-    order = [name for name in _mapping(about, "runs") if name in by_run]
+    order = [name for name in names if name in by_run]
     runs = {name: by_run[name] for name in dict.fromkeys([*order, *by_run])}
     return Scores(folder, about, runs, _stems(about, runs))
 

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from diffvs_jax.evaluation.records import Excerpt, Record, save_record, write_json
-from diffvs_jax.evaluation.scoring import summarize
+from diffvs_jax.evaluation.summary import summarize
 
 RATE = 8000
 STEMS = ("vocals", "instrumental")
@@ -106,7 +106,16 @@ def _record(folder, name, place, seed, better, excerpts, num_seconds, sounds, ra
     kept = tuple(_excerpt(folder, f"seed_{seed}/{place}-{s}", s, frames[s], rng, sounds, rate) for s in chosen)
     rows = {"sdr_vocals": frames.tolist(), "sdr_instrumental": (frames + 6).tolist()}
     return Record(
-        name, f"seed_{seed}", "same", float(num_seconds), rate, {"estimate": scores}, rows, kept, {"separate": 3.0}
+        track=name,
+        run=f"seed_{seed}",
+        settings="same",
+        seconds=float(num_seconds),
+        sample_rate=rate,
+        stems=STEMS,
+        scores={"estimate": scores},
+        frames=rows,
+        excerpts=kept,
+        times={"decode": 3.0},
     )
 
 
