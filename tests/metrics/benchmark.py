@@ -10,23 +10,22 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from absl import flags
 
 from diffvs_jax import cli
 from diffvs_jax.metrics.bss_eval import museval_frames
 from diffvs_jax.metrics.track import TrackScores, score_sdr, score_track
 from diffvs_jax.table import table
 
-_SECONDS = flags.DEFINE_float("seconds", 60.0, "Of the song.", lower_bound=1.0)
-_RATE = flags.DEFINE_integer("sample_rate", 44_100, "Of the song, in Hz.", lower_bound=1000)
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each of ours is timed.", lower_bound=1)
+SECONDS = 60.0  # of the song
+RATE = 44_100  # of the song, in Hz
+ROUNDS = 5  # how often each of ours is timed
 
 
 def main(arguments: list[str]) -> None:
     """Times all and prints the table."""
     cli.no_arguments(arguments)
-    cli.say(f"{_SECONDS.value:g} s, {_RATE.value} Hz, stereo, two stems")
-    cli.say(compare(_SECONDS.value, _RATE.value, _ROUNDS.value))
+    cli.say(f"{SECONDS:g} s, {RATE} Hz, stereo, two stems")
+    cli.say(compare(SECONDS, RATE, ROUNDS))
 
 
 def compare(seconds: float, rate: int, rounds: int) -> str:
