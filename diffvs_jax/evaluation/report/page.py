@@ -49,7 +49,13 @@ def page(scores: Scores, other: Scores | None = None) -> Html:
     sections = [(name, heading, parts) for name, heading, parts in _sections(scores, other) if any(parts)]
     links = [element("a", heading, href=f"#{name}") for name, heading, _ in sections]
     body = [
-        element("header", element("h1", title), element("p", _subtitle(scores)), _headline(scores)),
+        element(
+            "header",
+            element("h1", title),
+            element("p", _subtitle(scores)),
+            element("p", _provenance(scores), class_="note"),
+            _headline(scores),
+        ),
         element("nav", *links, aria_label="Sections"),
         element(
             "main",
@@ -107,14 +113,27 @@ def _subtitle(scores: Scores) -> str:
         told.append(f"the middle {about['seconds']:g} s of each" if about["seconds"] else "whole")
     if len(scores.runs) > 1:
         told.append(plural(len(scores.runs), "run"))
-    if text_of(about, "checkpoint_step"):
-        told.append(f"step {text_of(about, 'checkpoint_step')}")
-    version = text_of(about, "diffvs_jax")
-    if version:
-        commit = text_of(about, "commit")
-        told.append(f"diffvs_jax {version}" + (f" ({commit})" if commit else ""))
     told.append(_when(scores))
     return " · ".join(part for part in told if part)
+
+
+def _provenance(scores: Scores) -> str:
+    """What made the scores, in a line; the table at the page's end has all of it."""
+    about, told = scores.about, []
+    checkpoint, step = text_of(about, "checkpoint"), text_of(about, "checkpoint_step")
+    if checkpoint:
+        told.append(checkpoint + (f", step {step}" if step else ""))
+    if text_of(about, "config_hash"):
+        told.append(f"config {text_of(about, 'config_hash')[:12]}")
+    if about.get("seeds"):
+        told.append(f"{'seed' if len(about['seeds']) == 1 else 'seeds'} {', '.join(map(str, about['seeds']))}")
+    sampler = about.get("sampler") or {}
+    if sampler:
+        told.append(f"{text_of(sampler, 'name')}, {plural(sampler.get('num_steps', 0), 'step')}")
+    version, commit = text_of(about, "diffvs_jax"), text_of(about, "commit")
+    if version:
+        told.append(f"diffvs_jax {version}" + (f" ({commit})" if commit else ""))
+    return " · ".join(told)
 
 
 def _when(scores: Scores) -> str:

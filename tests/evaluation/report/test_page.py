@@ -98,7 +98,8 @@ def test_what_made_the_scores_is_told(page):
     assert told["config hash"] == "0123456789abcdef" and told["seeds"] == "0, 1" and told["commit"] == "abc1234"
     assert told["sampler"].startswith("name heun, num_steps 7, sigma_min 0.002")
     assert told["time"].startswith("wall 1:06:40") and told["scored"] == "whole tracks"
-    assert "step 1000 · diffvs_jax 0.1.0 (abc1234)" in read(page.find(".//header"))
+    line = "runs/fabricated, step 1000 · config 0123456789ab · seeds 0, 1 · heun, 7 steps · diffvs_jax 0.1.0 (abc1234)"
+    assert line in read(page.find(".//header"))
 
 
 def test_published_figures_are_marked_as_theirs(page):

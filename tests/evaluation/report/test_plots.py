@@ -66,6 +66,8 @@ def test_every_second_is_in_a_bar(scores):
     tips = [re.match(r"(\S+) to \S+ dB\n(\d+) second", bar.get("data-tip")).groups() for bar in plot.iter("rect")]
     counts = {float(low.replace("−", "-")): int(count) for low, count in tips}
     assert sum(counts.values()) == len(finite)
+    low, high = np.quantile(finite, [0.005, 0.995])
+    assert (min(counts), max(counts)) == (np.floor(low), np.ceil(high) - 1)
     inner = {low: n for low, n in Counter(np.floor(finite)).items() if min(counts) < low < max(counts)}
     assert {low: n for low, n in counts.items() if min(counts) < low < max(counts)} == inner
     note = read(plot.findall("p")[-1])
