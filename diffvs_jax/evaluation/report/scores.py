@@ -28,11 +28,17 @@ MEASURES = {
     "sisdr": Measure("SI-SDR", "dB", meaning="a ratio over the whole track that does not depend on the gain"),
     "lsd": Measure("LSD", "dB", higher_is_better=False, meaning="log-spectral distance"),
     "leakage": Measure("leakage", "dB", higher_is_better=False, meaning="what is left where the stem is silent"),
+    "isr": Measure("ISR", "dB", meaning="museval's: spatial distortion, median over seconds"),
+    "sir": Measure("SIR", "dB", meaning="museval's: interference, median over seconds"),
+    "sar": Measure("SAR", "dB", meaning="museval's: artifacts, median over seconds"),
+    "mir_eval_isr": Measure("mir_eval's ISR", "dB", meaning="filters fitted in every second: not museval's ISR"),
+    "mir_eval_sir": Measure("mir_eval's SIR", "dB", meaning="filters fitted in every second: not museval's SIR"),
+    "mir_eval_sar": Measure("mir_eval's SAR", "dB", meaning="filters fitted in every second: not museval's SAR"),
     "embedding": Measure(
-        "embedding MSE", higher_is_better=False, digits=4, meaning="squared distance of MERT's layer 12"
+        "embedding MSE", higher_is_better=False, digits=4, meaning="squared distance of hidden states"
     ),
 }
-"""By the first word of a score's name; scores that are not here are shown by theirs."""
+"""By a score's name without its stem; scores that are not here are shown by theirs."""
 
 
 @dataclasses.dataclass(frozen=True)
