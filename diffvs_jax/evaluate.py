@@ -26,7 +26,7 @@ from ml_collections import ConfigDict
 
 from diffvs_jax import cli
 from diffvs_jax.compilation import use_cache
-from diffvs_jax.data.source import open_tracks
+from diffvs_jax.data.source import open_tracks, splits
 from diffvs_jax.diffusion.samplers import SAMPLERS
 from diffvs_jax.embedding.choose import Embedding, open_embedding
 from diffvs_jax.errors import InputError
@@ -52,7 +52,7 @@ _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A training run's workdir,
 _ESTIMATES = flags.DEFINE_string("estimates", None, "Folder of finished estimates, [SPLIT/]TRACK/vocals.wav.")
 _ROOT = flags.DEFINE_string("root", None, "Data set with the references, [KIND:]FOLDER as of data.root.", required=True)
 flags.DEFINE_alias("references", "root")
-_SPLIT = flags.DEFINE_string("split", "test", "Which tracks of the data set.")
+_SPLIT = flags.DEFINE_string("split", None, "Which tracks; test by default, or all where a data set has no splits.")
 _TRACK = flags.DEFINE_multi_string("track", [], "Only tracks of this name, or pattern such as 'A*'.")
 _MAX_TRACKS = flags.DEFINE_integer("max_tracks", 0, "Only so many, from the first; 0: all.", lower_bound=0)
 _VALID_TRACKS = flags.DEFINE_multi_string("valid_track", [], "A track of split 'valid', as of data.valid_tracks.")
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> None:
     if jax.process_count() > 1:
         finish_processes()  # they have nothing more to tell each other, and need not end together
     if model is None:
-        _score(OfFiles(Path(_ESTIMATES.value or ""), _SPLIT.value), output)
+        _score(OfFiles(Path(_ESTIMATES.value or ""), _split()), output)
         return
     cli.change_settings(model.config, _SET.value)
     use_cache(model.config.compilation_cache)
@@ -146,8 +146,8 @@ def _run(source: Source, name: str, entries: Sequence[Entry], scoring: Scoring, 
     return Run(output, name, stem_names(source.targets), settings, keep_excerpts=name == source.runs[0])
 
 
-def _entries(targets: Sequence[str], failures: Failures) -> list[Entry]:
-    """The tracks that the flags choose; what is wrong with others of the data set is told at the end."""
+def _data(targets: Sequence[str]) -> ConfigDict:
+    """The data set that the flags name."""
     data = {
         "root": _ROOT.value,
         "targets": tuple(targets),
@@ -156,12 +156,25 @@ def _entries(targets: Sequence[str], failures: Failures) -> list[Entry]:
         "weights": (),
         "strict": False,
     }
-    tracks = open_tracks(ConfigDict({"data": data}), _SPLIT.value, "", log=failures.left_out)
+    return ConfigDict({"data": data})
+
+
+def _split() -> str:
+    """The flag's, or else "test"; or all tracks, where a data set has but one split."""
+    if _SPLIT.value is not None:
+        return _SPLIT.value
+    found = splits(_data(["vocals"]))
+    return found[0] if len(found) == 1 else "test"
+
+
+def _entries(targets: Sequence[str], failures: Failures) -> list[Entry]:
+    """The tracks that the flags choose; what is wrong with others of the data set is told at the end."""
+    tracks = open_tracks(_data(targets), _split(), "", log=failures.left_out)
     entries = unique_names(tracks)
     for pattern in _TRACK.value:
         if not any(fnmatchcase(entry.name, pattern) or entry.name == pattern for entry in entries):
             names = ", ".join(entry.name for entry in entries[:5])
-            raise InputError(f"--track={pattern}: no such track in split '{_SPLIT.value}'; there are {names}, ...")
+            raise InputError(f"--track={pattern}: no such track in split '{_split()}'; there are {names}, ...")
     if _TRACK.value:
         entries = [e for e in entries if any(e.name == p or fnmatchcase(e.name, p) for p in _TRACK.value)]
     return entries[: _MAX_TRACKS.value or None]
@@ -173,7 +186,7 @@ def _sweep(model: weights.Model, grid: Grid, output: Path) -> None:
     tracks = [entry.track for entry in _entries(model.config.data.targets, failures)]
     clips = [load_clip(track, model.config.data.targets, _SECONDS.value) for track in tracks]
     rows = sweep(model, clips, grid, output, _seeds()[0], cli.say)
-    about = {"checkpoint": _CHECKPOINT.value, "root": _ROOT.value, "split": _SPLIT.value, "seconds": _SECONDS.value}
+    about = {"checkpoint": _CHECKPOINT.value, "root": _ROOT.value, "split": _split(), "seconds": _SECONDS.value}
     made = {**about, "seed": _seeds()[0], "set": _SET.value, **versions(), "commit": commit()}
     write_json(output / "sweep.json", {**made, **grid._asdict(), "tracks": [clip.name for clip in clips]})
     column = f"csdr_{model.config.data.targets[0]}_median"
@@ -247,7 +260,7 @@ def _about(source: Source, embedding: Embedding | None) -> dict[str, Any]:
     return {
         **source.about(),
         "root": _ROOT.value,
-        "split": _SPLIT.value,
+        "split": _split(),
         "seconds": _SECONDS.value,
         "set": _SET.value,
         "bss_eval": _BSS_EVAL.value,

@@ -44,7 +44,7 @@ def open_tracks(
     if split != "train":  # MUSDB18 has a test set, MoisesDB has none: what there is, is enough
         datasets = [(root, dataset) for root, dataset in datasets if split in dataset.splits()]
         if not datasets:
-            raise InputError(f"{data.root}: has no split '{split}'")
+            raise InputError(f"{data.root}: has no split '{split}' (found {', '.join(splits(config))})")
     listings = [_list(dataset, split, data) for _, dataset in datasets]
     problems = [problem for listing in listings for problem in listing.problems]
     if problems and data.strict:

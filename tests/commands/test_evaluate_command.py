@@ -9,7 +9,8 @@ import pytest
 
 from tests.commands.processes import assert_refused
 from tests.commands.test_two_processes import in_two_processes, results
-from tests.helpers import write_song
+from tests.data.layouts import noise, write, write_moisesdb
+from tests.helpers import RATE, write_song
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,24 @@ def test_finished_estimates_are_scored_and_what_is_missing_is_named(command, son
     assert content["summary"]["estimate"]["csdr_vocals_median"] == "inf"
     assert "checkpoint" not in content
     assert "no embedding MSE" in result.out  # the flag's default looks for weights, and goes on without
+
+
+def test_a_data_set_without_splits_whose_songs_need_not_have_vocals(command, tmp_path):
+    """MoisesDB: several files per stem, which end where their music ends; one song is instrumental."""
+    root, long, short = tmp_path / "moises", noise(0, 2 * RATE), noise(1, RATE)
+    write_moisesdb(root / "p" / "1", [("vocals", [short, long]), ("drums", [long])], artist="AC/DC", song="Sung")
+    write_moisesdb(root / "p" / "2", [("guitar", [long]), ("drums", [short])], song="Played")
+    for song in ("AC_DC - Sung", "Artist - Played"):
+        write(tmp_path / "stems" / song / "vocals.wav", 0.1 * noise(2, 2 * RATE))
+    flags = (f"--estimates={tmp_path / 'stems'}", f"--output={tmp_path / 'scores'}", "--baselines=mixture")
+    result = command("evaluate", f"--root={root}", *flags)
+    assert result.code == 0, result.err
+    assert json.loads((tmp_path / "scores" / "summary.json").read_text())["split"] == "train"
+    sung, played = records(tmp_path / "scores").values()
+    assert (sung["track"], played["track"]) == ("AC_DC - Sung", "Artist - Played")
+    assert isinstance(sung["scores"]["estimate"]["csdr_vocals"], float)
+    assert played["scores"]["estimate"]["csdr_vocals"] is None  # nobody sings
+    assert -25 < played["scores"]["estimate"]["leakage_vocals"] < -10
 
 
 def test_two_processes_score_what_one_does(evaluated, tmp_path):
