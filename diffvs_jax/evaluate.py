@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,14 @@ from ml_collections import ConfigDict
 
 from diffvs_jax import cli
 from diffvs_jax.compilation import use_cache
-from diffvs_jax.data.source import open_tracks, splits
 from diffvs_jax.diffusion.samplers import SAMPLERS
 from diffvs_jax.embedding.choose import Embedding, open_embedding
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.baselines import BASELINES
+from diffvs_jax.evaluation.choosing import choose_split, choose_tracks, data_section
 from diffvs_jax.evaluation.clips import load_clip
 from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
-from diffvs_jax.evaluation.pipeline import Entry, Failures, unique_names
+from diffvs_jax.evaluation.pipeline import Entry, Failures
 from diffvs_jax.evaluation.provenance import commit, digest, versions
 from diffvs_jax.evaluation.records import ESTIMATE, Record, write_json
 from diffvs_jax.evaluation.report.page import write_report
@@ -105,7 +104,7 @@ def main(arguments: list[str]) -> None:
 def _score(source: Source, output: Path) -> None:
     """Scores every run of a source; then writes what all tracks say together."""
     failures = Failures()
-    entries = _entries(source.targets, failures)
+    entries = choose_tracks(_data(), _split(), source.targets, _TRACK.value, _MAX_TRACKS.value, failures)
     embedding = open_embedding(_EMBEDDING.value, cli.say)
     scoring = Scoring(source.targets, tuple(_BASELINES.value), _BSS_EVAL.value, _DTYPE.value, embedding)
     runs = [_run(source, name, entries, scoring, output) for name in source.runs]
@@ -132,10 +131,7 @@ def _score(source: Source, output: Path) -> None:
         cli.say(summary_table(summary))
         cli.say(spent.told(source.busy_seconds))
         cli.say(f"{output / 'summary.json'}, {output / 'scores.csv'}, {report}")
-    for line in failures.lines.values():
-        print(f"error: {line}", file=sys.stderr)
-    if failures.lines:
-        sys.exit(1)
+    _name_failures(failures)
 
 
 def _run(source: Source, name: str, entries: Sequence[Entry], scoring: Scoring, output: Path) -> Run:
@@ -146,50 +142,17 @@ def _run(source: Source, name: str, entries: Sequence[Entry], scoring: Scoring, 
     return Run(output, name, stem_names(source.targets), settings, keep_excerpts=name == source.runs[0])
 
 
-def _data(targets: Sequence[str]) -> ConfigDict:
-    """The data set that the flags name."""
-    data = {
-        "root": _ROOT.value,
-        "targets": tuple(targets),
-        "valid_tracks": tuple(_VALID_TRACKS.value),
-        "rename_stems": tuple(_RENAME.value),
-        "weights": (),
-        "strict": False,
-    }
-    return ConfigDict({"data": data})
-
-
-def _split() -> str:
-    """The flag's, or else "test"; or all tracks, where a data set has but one split."""
-    if _SPLIT.value is not None:
-        return _SPLIT.value
-    found = splits(_data(["vocals"]))
-    return found[0] if len(found) == 1 else "test"
-
-
-def _entries(targets: Sequence[str], failures: Failures) -> list[Entry]:
-    """The tracks that the flags choose; what is wrong with others of the data set is told at the end."""
-    tracks = open_tracks(_data(targets), _split(), "", log=failures.left_out)
-    entries = unique_names(tracks)
-    for pattern in _TRACK.value:
-        if not any(fnmatchcase(entry.name, pattern) or entry.name == pattern for entry in entries):
-            names = ", ".join(entry.name for entry in entries[:5])
-            raise InputError(f"--track={pattern}: no such track in split '{_split()}'; there are {names}, ...")
-    if _TRACK.value:
-        entries = [e for e in entries if any(e.name == p or fnmatchcase(e.name, p) for p in _TRACK.value)]
-    return entries[: _MAX_TRACKS.value or None]
-
-
 def _sweep(model: weights.Model, grid: Grid, output: Path) -> None:
     """Scores every combination of the grid, and names the best."""
     failures = Failures()
-    tracks = [entry.track for entry in _entries(model.config.data.targets, failures)]
-    clips = [load_clip(track, model.config.data.targets, _SECONDS.value) for track in tracks]
+    targets = model.config.data.targets
+    entries = choose_tracks(_data(), _split(), targets, _TRACK.value, _MAX_TRACKS.value, failures)
+    clips = [load_clip(entry.track, targets, _SECONDS.value) for entry in entries]
     rows = sweep(model, clips, grid, output, _seeds()[0], cli.say)
     about = {"checkpoint": _CHECKPOINT.value, "root": _ROOT.value, "split": _split(), "seconds": _SECONDS.value}
     made = {**about, "seed": _seeds()[0], "set": _SET.value, **versions(), "commit": commit()}
     write_json(output / "sweep.json", {**made, **grid._asdict(), "tracks": [clip.name for clip in clips]})
-    column = f"csdr_{model.config.data.targets[0]}_median"
+    column = f"csdr_{targets[0]}_median"
     shown = ["sampler", "num_steps", "sigma_max", "rho", "evaluations", column]
     counts = sorted({row["evaluations"] for row in rows})
     tops = [best([row for row in rows if row["evaluations"] == count], column) for count in counts]
@@ -197,6 +160,22 @@ def _sweep(model: weights.Model, grid: Grid, output: Path) -> None:
         "best for each number of network evaluations\n" + table(shown, [[row[key] for key in shown] for row in tops])
     )
     cli.say(f"{output / 'sweep.csv'}, {output / 'sweep.json'}, {output / 'sweep.png'}")
+    _name_failures(failures)
+
+
+def _name_failures(failures: Failures) -> None:
+    for line in failures.lines.values():
+        print(f"error: {line}", file=sys.stderr)
+    if failures.lines:
+        sys.exit(1)
+
+
+def _data() -> ConfigDict:
+    return data_section(_ROOT.value, _VALID_TRACKS.value, _RENAME.value)
+
+
+def _split() -> str:
+    return choose_split(_data(), _SPLIT.value)
 
 
 def _check_flags() -> None:
