@@ -23,13 +23,16 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
-    "csdr": Measure("cSDR", "dB", meaning="museval's SDR of each second, median over the seconds of a track"),
+    "csdr": Measure("cSDR", "dB", meaning="museval's SDR of each second, median over a track's seconds"),
     "usdr": Measure("uSDR", "dB", meaning="one ratio over the whole track, as in the SDX challenges"),
     "sisdr": Measure("SI-SDR", "dB", meaning="a ratio over the whole track that does not depend on the gain"),
+    "isr": Measure("ISR", "dB", meaning="image to spatial distortion ratio of BSS-eval, median over seconds"),
+    "sir": Measure("SIR", "dB", meaning="source to interferences ratio of BSS-eval, median over seconds"),
+    "sar": Measure("SAR", "dB", meaning="sources to artefacts ratio of BSS-eval, median over seconds"),
     "lsd": Measure("LSD", "dB", higher_is_better=False, meaning="log-spectral distance"),
-    "leakage": Measure("leakage", "dB", higher_is_better=False, meaning="what is left where the stem is silent"),
+    "leakage": Measure("leakage", "dB", higher_is_better=False, meaning="level where the stem is silent"),
     "embedding": Measure(
-        "embedding MSE", higher_is_better=False, digits=4, meaning="squared distance of MERT's layer 12"
+        "embedding MSE", higher_is_better=False, digits=4, meaning="squared distance in a pretrained network"
     ),
 }
 """By the first word of a score's name; scores that are not here are shown by theirs."""
