@@ -64,16 +64,16 @@ def compare(here: Scores, there: Scores, column: str) -> Comparison:
 def comparison_section(here: Scores, there: Scores) -> list[Html]:
     """Tables and a plot of how two folders differ, and a word where they scored different music."""
     columns = [column for column in here.columns if column in there.columns]
-    compared = [compare(here, there, column) for column in columns]
+    compared = [one for one in (compare(here, there, column) for column in columns) if one.pairs]
     parts = [element("p", f"Here: {here.folder}. There: {there.folder}. Differences are here minus there.")]
     parts += [element("p", warning, class_="warning") for warning in _warnings(here, there)]
-    if not any(one.pairs for one in compared):
+    if not compared:
         return [*parts, element("p", "No track has a finite score in both folders.")]
     parts.append(_totals(compared, here))
     parts.append(
         element("p", "Intervals hold 95 % of 10,000 bootstrap resamples of the tracks (percentiles).", class_="note")
     )
-    first = next(one for one in compared if one.pairs)
+    first = compared[0]
     anchors = {track: f"difference-{place}" for place, track in enumerate(first.pairs)}
     name = f"{stem_of(first.column, here.stems)}: {measure_of(first.column, here.stems).name}"
     parts.append(difference_plot(first.differences, f"{name}, here minus there, dB", anchors, first.median.value))

@@ -37,7 +37,16 @@ def summary_table(scores: Scores) -> Html:
             rows.append(element("tr", name, *cells, class_="own" if own else None))
         bodies.append(element("tbody", *rows))
     head = element("thead", element("tr", element("td"), *heads))
-    return scrolling("Scores of this run and its baselines", head, *bodies, class_="summary")
+    measures = [measure_of(kind, ()) for kind in dict.fromkeys(kind for kind, _ in kinds)]
+    meanings = "; ".join(f"{measure.name}: {measure.meaning}" for measure in measures if measure.meaning)
+    spread_note = (
+        f" ± is the standard deviation over {len(scores.runs)} runs." if spread and len(scores.runs) > 1 else ""
+    )
+    return element(
+        "div",
+        scrolling("Scores of this run and its baselines", head, *bodies, class_="summary"),
+        element("p", f"{meanings}.{spread_note}", class_="note") if meanings else "",
+    )
 
 
 def track_table(scores: Scores, anchors: Mapping[str, str]) -> Html:

@@ -23,19 +23,19 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
-    "csdr": Measure("cSDR", "dB", meaning="museval's SDR of each second, median over the seconds of a track"),
+    "csdr": Measure("cSDR", "dB", meaning="museval's SDR of each second, median over a track's seconds"),
     "usdr": Measure("uSDR", "dB", meaning="one ratio over the whole track, as in the SDX challenges"),
     "sisdr": Measure("SI-SDR", "dB", meaning="a ratio over the whole track that does not depend on the gain"),
+    "isr": Measure("ISR", "dB", meaning="image to spatial distortion ratio of BSS-eval, median over seconds"),
+    "sir": Measure("SIR", "dB", meaning="source to interferences ratio of BSS-eval, median over seconds"),
+    "sar": Measure("SAR", "dB", meaning="sources to artefacts ratio of BSS-eval, median over seconds"),
+    "mir_eval_isr": Measure("mir_eval's ISR", "dB", meaning="with filters fitted in every second: not museval's"),
+    "mir_eval_sir": Measure("mir_eval's SIR", "dB", meaning="with filters fitted in every second: not museval's"),
+    "mir_eval_sar": Measure("mir_eval's SAR", "dB", meaning="with filters fitted in every second: not museval's"),
     "lsd": Measure("LSD", "dB", higher_is_better=False, meaning="log-spectral distance"),
-    "leakage": Measure("leakage", "dB", higher_is_better=False, meaning="what is left where the stem is silent"),
-    "isr": Measure("ISR", "dB", meaning="museval's: spatial distortion, median over seconds"),
-    "sir": Measure("SIR", "dB", meaning="museval's: interference, median over seconds"),
-    "sar": Measure("SAR", "dB", meaning="museval's: artifacts, median over seconds"),
-    "mir_eval_isr": Measure("mir_eval's ISR", "dB", meaning="filters fitted in every second: not museval's ISR"),
-    "mir_eval_sir": Measure("mir_eval's SIR", "dB", meaning="filters fitted in every second: not museval's SIR"),
-    "mir_eval_sar": Measure("mir_eval's SAR", "dB", meaning="filters fitted in every second: not museval's SAR"),
+    "leakage": Measure("leakage", "dB", higher_is_better=False, meaning="level where the stem is silent"),
     "embedding": Measure(
-        "embedding MSE", higher_is_better=False, digits=4, meaning="squared distance of hidden states"
+        "embedding MSE", higher_is_better=False, digits=4, meaning="squared distance in a pretrained network"
     ),
 }
 """By a score's name without its stem; scores that are not here are shown by theirs."""

@@ -4,6 +4,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 from tests.evaluation.report.browser import chromium, look
 
 
@@ -24,6 +26,7 @@ def main() -> None:
         if given.at:
             driver.execute_script("document.getElementById(arguments[0]).scrollIntoView()", given.at)
         driver.save_screenshot(str(given.output))
+    Image.open(given.output).quantize().save(given.output, optimize=True)  # a third of the size
 
 
 if __name__ == "__main__":
