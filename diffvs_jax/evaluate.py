@@ -11,7 +11,6 @@ With ``--sweep`` it tries samplers, numbers of steps, sigma_max and rho on those
 ``OUTPUT/sweep.csv``, ``sweep.json`` with what it was made of, and ``sweep.png`` with cSDR against network evaluations.
 """
 
-import dataclasses
 import os
 import signal
 import sys
@@ -123,8 +122,7 @@ def _score(source: Source, output: Path) -> None:
                 separated = source.separate(run.name, todo, _SECONDS.value, failures, advance)
                 one_step = source.one_step(run.name) if "one_step" in scoring.baselines else None
                 score_run(run, separated, scoring, one_step, _tell, spent)
-    times = {**dataclasses.asdict(spent), "network": source.busy_seconds}
-    about = {**_about(source, embedding), "failed": failures.lines, "time": times}
+    about = {**_about(source, embedding), "failed": failures.lines, "time": spent.seconds(source.busy_seconds)}
     summary = write_results(output, runs, about)
     if summary:
         report = write_report(output, Path(_COMPARE.value) if _COMPARE.value else None)

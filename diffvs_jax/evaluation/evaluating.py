@@ -25,6 +25,10 @@ class Spent:
     decode: float = 0.0
     score: float = 0.0
 
+    def seconds(self, network: float) -> dict[str, float]:
+        """All but the number of tracks, and the seconds in which devices ran the separation program."""
+        return {"audio": self.audio, "wall": self.wall, "network": network, "decode": self.decode, "score": self.score}
+
     def told(self, network: float) -> str:
         """A line about it, given the seconds in which devices ran the separation program."""
         if not self.tracks:
