@@ -16,6 +16,7 @@ import numpy as np
 from diffvs_jax.errors import InputError
 from diffvs_jax.whole import whole_file
 
+_NAMES = ("track", "tracks", "run", "stems", "files", "failed")  # a song may be called "inf"
 ESTIMATE = "estimate"
 """The method that is scored, beside the baselines."""
 
@@ -123,7 +124,7 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _from_json(item) for key, item in value.items()}
+        return {key: item if key in _NAMES else _from_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_from_json(item) for item in value]
     if value is None:

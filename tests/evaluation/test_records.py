@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -30,6 +31,11 @@ def test_a_record_comes_back_as_it_was(tmp_path):
     back.scores["estimate"]["csdr_vocals"] = RECORD.scores["estimate"]["csdr_vocals"]
     assert back == RECORD
     assert [file.name for file in path.parent.iterdir()] == ["a song.json"]
+
+
+def test_a_song_may_be_called_like_a_number(tmp_path):
+    save_record(tmp_path, dataclasses.replace(RECORD, track="inf", scores={}))
+    assert load_records(tmp_path)[0].track == "inf"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"track": "a"}'])
