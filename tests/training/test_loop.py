@@ -283,12 +283,12 @@ def test_a_signal_finishes_the_step_and_saves(copied_run, number, capfd):
     before = signal.getsignal(number)
 
     def strike(line):
-        if line.startswith("step=8 "):
+        if line.startswith("step=7 "):
             signal.raise_signal(number)
 
     result = train(config, workdir, open_tracks(config, "train", workdir), strike)
     assert result.interrupted and signal.getsignal(number) is before
-    assert int(result.state.step) in (8, 9) and saved_steps(workdir)[-1] == int(result.state.step)
+    assert int(result.state.step) in (7, 8) and saved_steps(workdir)[-1] == int(result.state.step)
     assert f"{number.name}: finishing the step and saving" in capfd.readouterr().err
 
 
