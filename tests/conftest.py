@@ -18,11 +18,15 @@ from diffvs_jax.training.state import TrainState
 from tests.helpers import write_song
 from tests.nano import get_config
 
-_CACHE = tempfile.TemporaryDirectory(prefix="diffvs-jax-tests-")
 # Compiling takes most of the time: each program compiles once per session and is hardly optimised,
-# here and in the commands that tests start.
+# here, in the other workers of pytest-xdist and in the commands that tests start.
+_CACHE = None
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers have the cache, and the flags, of who started them
+    _CACHE = tempfile.TemporaryDirectory(prefix="diffvs-jax-tests-")
+    if jax.__version_info__ < (0, 11):  # XLA's older code for fusions compiles in two thirds of the time
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 SETTINGS = {
-    "jax_compilation_cache_dir": _CACHE.name,
+    "jax_compilation_cache_dir": _CACHE.name if _CACHE else os.environ["JAX_COMPILATION_CACHE_DIR"],
     "jax_persistent_cache_min_compile_time_secs": 0,
     "jax_disable_most_optimizations": True,
     "jax_num_cpu_devices": 2,  # for sharding; what does not shard runs on the first
@@ -45,8 +49,14 @@ class Run(NamedTuple):
     log: list[str]
 
 
+def pytest_configure(config):
+    # An entry that another worker is about to write, read half, is compiled anew.
+    config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry")
+
+
 def pytest_unconfigure():
-    _CACHE.cleanup()
+    if _CACHE:
+        _CACHE.cleanup()
 
 
 @pytest.fixture

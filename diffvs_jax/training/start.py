@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from diffvs_jax.audio.representation import BandStats
@@ -13,7 +12,7 @@ from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.model import weights
 from diffvs_jax.training.checkpoint import RunCheckpoints, state_item, without_traces_of_abandoned_tasks
-from diffvs_jax.training.state import TrainState, init_state
+from diffvs_jax.training.state import TrainState, begin_with, init_state
 from diffvs_jax.training.statistics import find_band_stats
 
 Log = Callable[[str], None]
@@ -62,19 +61,18 @@ def _from_model(config: ConfigDict, abstract: TrainState, log: Log) -> tuple[Tra
     params, stats = saved["ema"][0], jax.device_get(BandStats(**saved["stats"]))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    state = jax.jit(lambda: init_state(config), out_shardings=shardings)()
+    opt_state = None
     if config.init_optimizer:
         if not (folder / "state").is_dir():
             raise InputError(
                 f"{folder}: holds no optimiser state, as exports do; name a training run, or set init_optimizer=False"
             )
         training = _read(folder, "state", state_item(abstract))
-        params, state = training["params"], state._replace(opt_state=training["opt_state"])
+        params, opt_state = training["params"], training["opt_state"]
     what = "weights and optimiser state" if config.init_optimizer else "weights"
     log(f"starting from the {what} of {folder}, step {record['step']}, and its band statistics")
-    # Arrays of their own: a donated state may hold none twice.
-    ema = tuple(jax.tree.map(jnp.copy, params) for _ in state.ema)
-    return state._replace(params=params, ema=ema), stats
+    state = jax.jit(lambda params: begin_with(params, config), out_shardings=shardings)(params)
+    return (state._replace(opt_state=opt_state) if opt_state else state), stats
 
 
 def _read(folder: Path, name: str, abstract: Any) -> Any:

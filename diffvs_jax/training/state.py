@@ -26,7 +26,11 @@ class TrainState(NamedTuple):
 
 def init_state(config: Any) -> TrainState:
     """A fresh state from ``config.seed``; jit it, or shape it with ``jax.eval_shape``."""
-    params = init_params(build_network(config), config, jax.random.key(config.seed))
+    return begin_with(init_params(build_network(config), config, jax.random.key(config.seed)), config)
+
+
+def begin_with(params: Params, config: Any) -> TrainState:
+    """A state of no steps whose averages, arrays of their own, begin with its parameters."""
     opt_state = make_optimizer(config.train).init(params)
     ema = tuple(jax.tree.map(jnp.copy, params) for _ in config.train.ema_rates)
     step, examples, skipped = (jnp.zeros((), jnp.int32) for _ in range(3))

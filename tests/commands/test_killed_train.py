@@ -29,7 +29,7 @@ def last_checkpoint(workdir):
 
 def flags(workdir, musdb_folder):
     changes = {"data.root": musdb_folder, "train.num_steps": NUM_STEPS, "train.checkpoint_every_steps": 2}
-    changes |= {"demo.num_songs": 0, "train.validate_every_steps": 0}
+    changes |= {"demo.num_songs": 0, "train.validate_every_steps": 0, "model.channel_mult": (1,)}
     changed = [f"--config.{key}={value}" for key, value in changes.items()]
     return [f"--config={CONFIG}", f"--workdir={workdir}", *changed]
 

@@ -8,7 +8,7 @@ from diffvs_jax.diffusion import edm
 from diffvs_jax.model.denoiser import abstract_params, build_network, make_denoiser
 from diffvs_jax.training.gradient import encode_stems, make_gradient, sigma_edges, split_stems
 from tests.helpers import random_params
-from tests.training.conftest import fixed_batch, make_mesh
+from tests.training.conftest import fixed_batch, make_mesh, small_config
 
 STATS = BandStats(np.float32([1.0, 0.5]), np.float32([[0.8, 0.3]]))
 
@@ -16,9 +16,7 @@ STATS = BandStats(np.float32([1.0, 0.5]), np.float32([[0.8, 0.3]]))
 @pytest.fixture(scope="module")
 def parted():
     """Gradient and loss of one batch by the number of parts, and what they were computed of."""
-    from tests.nano import get_config
-
-    config, found = get_config(), {}
+    config, found = small_config(), {}
     params, stems, key = random_params(config), fixed_batch(config), jax.random.key(3)
     one = NamedSharding(make_mesh(1, 1), PartitionSpec())
     shardings = jax.tree.map(lambda _: one, abstract_params(config))

@@ -53,6 +53,35 @@ def assert_same_bits(first, second):
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(first), jax.device_get(second))
 
 
+def fake_steps(monkeypatch, bad=(), name="loss", max_skipped=0):
+    """Has the loop take steps that only count; one of the ``bad`` reports a loss, or a gradient, that is not finite."""
+
+    def make_fake_step(*_):
+        def step(state, *_):
+            number = int(state.step) + 1
+            spoiled = number in bad and int(state.skipped) <= max_skipped
+            values = dict.fromkeys(("loss", "gradient_norm", "learning_rate", "target_mean", "target_square"), 1.0)
+            values |= {"by_band": np.ones((1, 2)), "by_sigma": np.ones(8), "sigma_share": np.ones(8), "wish": 0}
+            skipped = state.skipped + spoiled
+            if spoiled:
+                values[name] = np.nan
+            counts = skipped <= max_skipped
+            state = state._replace(
+                step=state.step + counts, examples=state.examples + 4 * counts, skipped=jnp.int32(skipped)
+            )
+            return state, values | {"skipped": skipped}
+
+        return step
+
+    monkeypatch.setattr(loop, "_compile", make_fake_step)
+
+
+@pytest.fixture
+def counting_steps(monkeypatch):
+    """For what the loop does around its steps: nothing is compiled."""
+    fake_steps(monkeypatch)
+
+
 def test_a_run_writes_one_json_line_per_report(trained):
     metrics = metrics_of(trained.workdir)
     assert list(metrics) == [1, 2, 3, 4, 5, 6]
@@ -109,6 +138,7 @@ def test_a_finished_run_has_nothing_left_to_do(copied_run, trained, monkeypatch)
     assert saved_steps(workdir) == [3, 6]
 
 
+@pytest.mark.usefixtures("counting_steps")
 def test_going_on_keeps_the_checkpoints_statistics(copied_run, trained):
     config, workdir = copied_run
     config.train.num_steps = 7
@@ -118,6 +148,7 @@ def test_going_on_keeps_the_checkpoints_statistics(copied_run, trained):
     assert not any("band statistics" in line for line in log)
 
 
+@pytest.mark.usefixtures("counting_steps")
 def test_only_the_newest_checkpoints_are_kept(copied_run):
     config, workdir = copied_run
     config.train.num_steps = 8
@@ -161,43 +192,21 @@ def test_arrays_that_fit_but_mean_something_else_do_not_go_on(copied_run, name, 
         go_on(config, workdir)
 
 
-def test_the_time_limit_saves_and_a_longer_one_goes_on(nano_config, musdb_folder, tmp_path):
-    nano_config.data.root = str(musdb_folder)
-    nano_config.train.max_minutes = 1e-9
-    for steps in (1, 2):  # the limit has always passed after one step
-        log = go_on(nano_config, tmp_path)[2]
-        assert saved_steps(tmp_path)[-1] == steps
+@pytest.mark.usefixtures("counting_steps")
+def test_the_time_limit_saves_and_a_longer_one_goes_on(copied_run):
+    config, workdir = copied_run
+    config.train.num_steps, config.train.max_minutes = 9, 1e-9
+    for steps in (7, 8):  # the limit has always passed after one step
+        log = go_on(config, workdir)[2]
+        assert saved_steps(workdir)[-1] == steps
         assert log[-1] == f"stopped by train.max_minutes 1e-09 at step {steps}; run again to go on"
-
-
-def spoil(monkeypatch, at, name="loss", max_skipped=0):
-    """Has the loop's step report what a step with a loss, or a gradient, that is not finite would."""
-
-    def make_fake_step(*_):
-        def step(state, *_):
-            number = int(state.step) + 1
-            bad = number in at and int(state.skipped) <= max_skipped
-            values = dict.fromkeys(("loss", "gradient_norm", "learning_rate", "target_mean", "target_square"), 1.0)
-            values |= {"by_band": np.ones((1, 2)), "by_sigma": np.ones(8), "sigma_share": np.ones(8), "wish": 0}
-            skipped = state.skipped + bad
-            if bad:
-                values[name] = np.nan
-            counts = skipped <= max_skipped
-            state = state._replace(
-                step=state.step + counts, examples=state.examples + 4 * counts, skipped=jnp.int32(skipped)
-            )
-            return state, values | {"skipped": skipped}
-
-        return step
-
-    monkeypatch.setattr(loop, "_compile", make_fake_step)
 
 
 @pytest.mark.parametrize("spoiled", ["loss", "gradient_norm"])
 def test_a_run_that_blows_up_stops_with_what_reproduces_it(copied_run, spoiled, monkeypatch):
     config, workdir = copied_run
     config.train.num_steps = 20
-    spoil(monkeypatch, {9}, spoiled)
+    fake_steps(monkeypatch, {9}, spoiled)
     with pytest.raises(FloatingPointError, match=f"{spoiled} is nan at step 9; .*max_skipped_steps above 0"):
         go_on(config, workdir)
     assert saved_steps(workdir) == [3, 6] and saved_steps(workdir, "nonfinite") == [8]
@@ -217,7 +226,7 @@ def test_a_run_that_blows_up_stops_with_what_reproduces_it(copied_run, spoiled, 
 def test_steps_that_are_not_finite_are_passed_over_and_counted(copied_run, monkeypatch):
     config, workdir = copied_run
     config.train.num_steps, config.train.max_skipped_steps = 12, 2
-    spoil(monkeypatch, {8, 11}, max_skipped=2)
+    fake_steps(monkeypatch, {8, 11}, max_skipped=2)
     state, _, log = go_on(config, workdir)
     assert int(state.step) == 12 and int(state.skipped) == 2
     assert "loss is nan at step 11: skipped, 2 of at most 2 (train.max_skipped_steps)" in log
@@ -226,6 +235,7 @@ def test_steps_that_are_not_finite_are_passed_over_and_counted(copied_run, monke
     assert "loss" not in metrics[8] and metrics[9]["loss"] == 1
 
 
+@pytest.mark.usefixtures("counting_steps")
 def test_the_best_in_validation_is_kept(copied_run, trained):
     config, workdir = copied_run
     config.train.num_steps, config.train.validate_every_steps, config.train.keep_checkpoints = 12, 1, 1
@@ -256,6 +266,7 @@ def test_the_best_in_validation_is_kept(copied_run, trained):
     assert saved_steps(workdir, "best") == [7]
 
 
+@pytest.mark.usefixtures("counting_steps")
 def test_a_time_between_checkpoints_saves_too(copied_run):
     config, workdir = copied_run
     config.train.num_steps, config.train.keep_checkpoints = 8, 5
@@ -264,6 +275,7 @@ def test_a_time_between_checkpoints_saves_too(copied_run):
     assert saved_steps(workdir) == [3, 6, 7, 8]
 
 
+@pytest.mark.usefixtures("counting_steps")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_finishes_the_step_and_saves(copied_run, number, capfd):
     config, workdir = copied_run
@@ -271,16 +283,16 @@ def test_a_signal_finishes_the_step_and_saves(copied_run, number, capfd):
     before = signal.getsignal(number)
 
     def strike(line):
-        if line.startswith("step=8 "):
+        if line.startswith("step=7 "):
             signal.raise_signal(number)
 
     result = train(config, workdir, open_tracks(config, "train", workdir), strike)
     assert result.interrupted and signal.getsignal(number) is before
-    assert int(result.state.step) in (8, 9) and saved_steps(workdir)[-1] == int(result.state.step)
+    assert int(result.state.step) in (7, 8) and saved_steps(workdir)[-1] == int(result.state.step)
     assert f"{number.name}: finishing the step and saving" in capfd.readouterr().err
 
 
-@pytest.mark.usefixtures("ctrl_c_is_heard")
+@pytest.mark.usefixtures("ctrl_c_is_heard", "counting_steps")
 def test_a_second_signal_stops_at_once(copied_run):
     config, workdir = copied_run
     config.train.num_steps = 100
@@ -308,6 +320,7 @@ def test_a_second_run_in_the_workdir_is_refused(copied_run):
     go_on(config, workdir)
 
 
+@pytest.mark.usefixtures("counting_steps")
 def test_a_signal_in_the_last_step_is_an_interruption_too(copied_run):
     config, workdir = copied_run
     config.train.num_steps = 7

@@ -65,7 +65,9 @@ def on_meshes():
 def test_any_mesh_has_the_loss_curve_of_one_device(on_meshes, mesh):
     one = on_meshes["1x1"]["losses"]
     assert len(set(one)) == len(one) == 20
-    np.testing.assert_allclose(on_meshes[mesh]["losses"], one, rtol=1e-5)
+    losses = on_meshes[mesh]["losses"]
+    assert len(losses) == (8 if "/" in mesh else 20)
+    np.testing.assert_allclose(losses, one[: len(losses)], rtol=1e-5)
 
 
 def test_data_parallel_training_moves_sums_alone(on_meshes):
