@@ -72,7 +72,7 @@ def _from_model(config: ConfigDict, abstract: TrainState, log: Log) -> tuple[Tra
     what = "weights and optimiser state" if config.init_optimizer else "weights"
     log(f"starting from the {what} of {folder}, step {record['step']}, and its band statistics")
     state = jax.jit(lambda params: begin_with(params, config), out_shardings=shardings)(params)
-    return (state._replace(opt_state=opt_state) if opt_state else state), stats
+    return (state if opt_state is None else state._replace(opt_state=opt_state)), stats
 
 
 def _read(folder: Path, name: str, abstract: Any) -> Any:
