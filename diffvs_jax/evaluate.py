@@ -11,6 +11,7 @@ With ``--sweep`` it tries samplers, numbers of steps, sigma_max and rho on those
 ``OUTPUT/sweep.csv``, ``sweep.json`` with what it was made of, and ``sweep.png`` with cSDR against network evaluations.
 """
 
+import datetime
 import os
 import signal
 import sys
@@ -236,6 +237,7 @@ def _tell(record: Record) -> None:
 def _about(source: Source, embedding: Embedding | None) -> dict[str, Any]:
     return {
         **source.about(),
+        "date": datetime.date.today().isoformat(),
         "root": _ROOT.value,
         "split": _split(),
         "seconds": _SECONDS.value,

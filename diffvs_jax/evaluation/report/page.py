@@ -137,12 +137,12 @@ def _provenance(scores: Scores) -> str:
 
 
 def _when(scores: Scores) -> str:
-    """When the scores were written, as the file system says."""
-    path = scores.folder / "summary.json"
-    if not path.is_file():
+    """The day on which the scores were summed up."""
+    try:
+        day = datetime.date.fromisoformat(text_of(scores.about, "date"))
+    except ValueError:
         return ""
-    written = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
-    return f"{written.day} {written:%B %Y}"
+    return f"{day.day} {day:%B %Y}"
 
 
 def _headline(scores: Scores) -> Html:

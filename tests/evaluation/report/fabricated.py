@@ -52,6 +52,7 @@ def write_scores(
             "checkpoint_step": 1000,
             "config": "fabricated",
             "config_hash": "0123456789abcdef",
+            "date": "2026-11-05",
             "root": "/data/<musdb18hq>",
             "split": "test",
             "estimates": "",

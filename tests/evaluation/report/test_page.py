@@ -102,6 +102,11 @@ def test_what_made_the_scores_is_told(page):
     assert line in read(page.find(".//header"))
 
 
+def test_the_day_is_that_of_the_summary(tiny):
+    assert "5 November 2026" in read(written(tiny).find(".//header"))
+    assert "2026" not in read(written(changed(tiny, date="some day")).find(".//header"))
+
+
 def test_published_figures_are_marked_as_theirs(page):
     note = read(page.find(".//section[@id='published']/p"))
     assert "nothing in these tables was measured here" in note
