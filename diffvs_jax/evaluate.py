@@ -42,7 +42,7 @@ from diffvs_jax.evaluation.sources import OfFiles, OfModel, Source
 from diffvs_jax.evaluation.summary import summary_table
 from diffvs_jax.evaluation.sweep import Grid, best, sweep
 from diffvs_jax.inference.remainder import stem_names
-from diffvs_jax.library.share import even_share, index_and_count
+from diffvs_jax.library.share import even_share, part_of_process
 from diffvs_jax.model import weights
 from diffvs_jax.table import table
 from diffvs_jax.training.processes import finish_processes, start_processes
@@ -108,7 +108,7 @@ def _score(source: Source, output: Path) -> None:
     embedding = open_embedding(_EMBEDDING.value, cli.say)
     scoring = Scoring(source.targets, tuple(_BASELINES.value), _BSS_EVAL.value, _DTYPE.value, embedding)
     runs = [_run(source, name, entries, scoring, output) for name in source.runs]
-    index, count = _share()
+    index, count = part_of_process(os.environ, _SHARE.value)
     mine = even_share(entries, [entry.track.seconds for entry in entries], index, count)
     if count > 1:
         cli.say(f"part {index + 1} of {count}: {len(mine)} of {len(entries)} tracks")
@@ -122,7 +122,7 @@ def _score(source: Source, output: Path) -> None:
             if todo:
                 separated = source.separate(run.name, todo, _SECONDS.value, failures, advance)
                 one_step = source.one_step(run.name) if "one_step" in scoring.baselines else None
-                score_run(run, separated, scoring, one_step, _tell, spent)
+                score_run(run, separated, scoring, one_step, failures, _tell, spent)
     about = {**_about(source, embedding), "failed": failures.lines, "time": spent.seconds(source.busy_seconds)}
     summary = write_results(output, runs, about)
     if summary:
@@ -214,12 +214,6 @@ def _grid() -> Grid:
         cli.positive_numbers("sweep_rho", _RHO.value, float),
         _S_CHURN.value,
     )
-
-
-def _share() -> tuple[int, int]:
-    """Which part of the tracks is this process's: see ``separate``."""
-    index, count = index_and_count(os.environ, _SHARE.value)
-    return index * jax.process_count() + jax.process_index(), count * jax.process_count()
 
 
 def _seconds(entry: Entry) -> float:

@@ -30,7 +30,7 @@ from diffvs_jax.inference.separator import Separator
 from diffvs_jax.library import report
 from diffvs_jax.library.inputs import Song, find_songs
 from diffvs_jax.library.separating import FAILED, Options, Outcome, Watch, separate_songs
-from diffvs_jax.library.share import index_and_count, my_share
+from diffvs_jax.library.share import my_share, part_of_process
 from diffvs_jax.model import weights
 from diffvs_jax.training.processes import finish_processes, start_processes
 from diffvs_jax.whole import whole_file
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> None:
         cli.use_device(_DEVICE.value)
     start_processes(cli.say)
     cli.announce_device()
-    index, count = _share()
+    index, count = part_of_process(os.environ, _SHARE.value)
     mine = my_share(songs, index, count)
     if count > 1:
         cli.say(f"part {index + 1} of {count}: {len(mine)} of {len(songs)} songs")
@@ -104,12 +104,6 @@ def _songs(arguments: list[str]) -> list[Song]:
     if len(songs) != 1:
         raise InputError(f"--output=-: standard output takes one song, not {len(songs)}")
     return songs
-
-
-def _share() -> tuple[int, int]:
-    """Which part of the songs is this process's: a flag's or a job array's, of which JAX's processes share each."""
-    index, count = index_and_count(os.environ, _SHARE.value)
-    return index * jax.process_count() + jax.process_index(), count * jax.process_count()
 
 
 def _change_settings(config: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from diffvs_jax.evaluation import excerpts
 from diffvs_jax.evaluation.clips import Clip
-from diffvs_jax.evaluation.pipeline import Separated, score_beside
+from diffvs_jax.evaluation.pipeline import Failures, Separated, score_beside
 from diffvs_jax.evaluation.records import Record, write_json
 from diffvs_jax.evaluation.run import Run
 from diffvs_jax.evaluation.scoring import Scoring, Stems, score_clip
@@ -43,6 +43,7 @@ def score_run(
     separated: Iterable[Separated],
     scoring: Scoring,
     one_step: Callable[[Clip], Stems] | None,
+    failures: Failures,
     tell: Callable[[Record], None],
     spent: Spent,
 ) -> None:
@@ -53,6 +54,7 @@ def score_run(
       separated: the tracks with their estimates.
       scoring: what to compute.
       one_step: a model's one-step estimates; None where there is no model.
+      failures: told of tracks that cannot be scored.
       tell: told of every record, from another thread.
       spent: grows by what it took.
     """
@@ -61,9 +63,13 @@ def score_run(
 
     def score(track: Separated) -> None:
         began = time.perf_counter()
-        scores, frames = score_clip(track.clip, track.stems, scoring, one_step)
-        times = {"decode": track.decoding, "score": time.perf_counter() - began}
-        record = run.save(track.entry.name, track.clip, track.stems, scores, frames, times, known)
+        try:
+            scores, frames = score_clip(track.clip, track.stems, scoring, one_step)
+            times = {"decode": track.decoding, "score": time.perf_counter() - began}
+            record = run.save(track.entry.name, track.clip, track.stems, scores, frames, times, known)
+        except Exception as error:
+            failures.add(track.entry, error)
+            return
         known.extend(record.frames[f"sdr_{run.stems[0]}"])
         spent.tracks += 1
         spent.audio += record.seconds

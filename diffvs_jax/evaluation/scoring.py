@@ -8,6 +8,7 @@ import numpy as np
 
 from diffvs_jax.embedding.choose import Embedding
 from diffvs_jax.embedding.mse import embedding_mses
+from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.baselines import baseline
 from diffvs_jax.evaluation.clips import Clip
 from diffvs_jax.evaluation.records import ESTIMATE
@@ -74,10 +75,19 @@ def score_clip(
     if scoring.embedding:
         for stem, truth in clip.truth.items():
             heard = [stems[stem] for stems in methods.values()]
-            values = embedding_mses(scoring.embedding.embed, truth, heard, clip.sample_rate)
+            values = _embedding_mses(scoring.embedding, truth, heard, clip.sample_rate)
             for method, value in zip(methods, values, strict=True):
                 scores[method][f"embedding_{stem}"] = value
     return scores, frames
+
+
+def _embedding_mses(
+    embedding: Embedding, truth: np.ndarray, estimates: Sequence[np.ndarray], sample_rate: int
+) -> list[float]:
+    try:
+        return embedding_mses(embedding.embed, truth, estimates, sample_rate)
+    except Exception as error:  # a user's function may fail in any way
+        raise InputError(f"embedding {embedding.name}: {type(error).__name__}: {error}") from error
 
 
 def bss_eval_frames(clip: Clip, estimates: Stems, whose: str) -> dict[str, np.ndarray]:

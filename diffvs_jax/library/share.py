@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import jax
+
 from diffvs_jax.errors import InputError
 from diffvs_jax.library.inputs import Song
 
@@ -36,6 +38,12 @@ def even_share(items: Sequence[T], sizes: Sequence[float], index: int, count: in
         if taker == index:
             mine.add(number)
     return [item for number, item in enumerate(items) if number in mine]
+
+
+def part_of_process(environ: Mapping[str, str], flag_value: str | None = None) -> tuple[int, int]:
+    """``index_and_count`` where JAX's processes, if there are several, share each part."""
+    index, count = index_and_count(environ, flag_value)
+    return index * jax.process_count() + jax.process_index(), count * jax.process_count()
 
 
 def index_and_count(environ: Mapping[str, str], flag_value: str | None = None) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import pytest
 
 from diffvs_jax.audio import files
 from diffvs_jax.data.datasets import open_split
+from diffvs_jax.embedding.choose import Embedding
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.clips import load_clip
 from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
@@ -65,7 +66,7 @@ def evaluate(folder, source, root, scoring=SCORING, *, seconds=0.0, tell=lambda 
             tell(record)
 
         separated = source.separate(run.name, todo, seconds, failures, lambda done, left_out: None)
-        score_run(run, separated, scoring, source.one_step(run.name), told, Spent())
+        score_run(run, separated, scoring, source.one_step(run.name), failures, told, Spent())
     return failures.lines, scored, write_results(folder, runs, {"seeds": [0, 3]})
 
 
@@ -215,6 +216,17 @@ def test_a_track_that_cannot_be_read_leaves_the_others_alone(source, songs, tmp_
     found = source.separate("seed_0", entries, 0.0, failures, lambda done, left_out: None)
     assert [separated.entry.name for separated in found] == ["song 0", "song 2"]
     assert list(failures.lines) == ["song 1"] and "vocals.wav" in failures.lines["song 1"]
+
+
+def test_an_embedding_that_fails_is_told_track_by_track(copies, songs, tmp_path):
+    def embed(audio, sample_rate):
+        raise RuntimeError("out of order")
+
+    failures, scored, _ = evaluate(
+        tmp_path, copies, songs, dataclasses.replace(FEW, embedding=Embedding("mine", embed))
+    )
+    assert not scored and len(failures) == 3
+    assert failures["song 1"] == "song 1: embedding mine: RuntimeError: out of order"
 
 
 def test_with_no_memory_for_one_chunk_every_track_is_told_of(source, songs, monkeypatch):
