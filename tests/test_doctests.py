@@ -37,7 +37,7 @@ def test_an_example_runs(example, names, monkeypatch):
 
 def test_no_example_is_left_out():
     assert {example.name.rpartition(".")[2] for example in EXAMPLES} == {
-        *("Separator", "__call__", "stream", "separate_tracks", "compile"),
+        *("Separator", "__call__", "stream", "separate_tracks", "compile", "with_seed"),
     }
     holders = [path for path in SOURCES if ">>> " in path.read_text()]
     assert holders == [HOUSE / "diffvs_jax" / "inference" / "separator.py"]

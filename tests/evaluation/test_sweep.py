@@ -102,7 +102,7 @@ def test_a_sweep_leaves_the_model_as_it_was(swept):
 
 def test_stochastic_heun_is_given_churn_and_others_none(swept, monkeypatch):
     made = []
-    monkeypatch.setattr(sweep_module, "Separator", lambda *arguments, seed: made.append(arguments[2].sampler))
+    monkeypatch.setattr(Separator, "from_model", lambda model, seed: made.append(model.config.sampler))
     for name in ("heun", "stochastic_heun"):
         sweep_module._separator(swept[0], name, 7.0, 0)
     assert [(sampler.name, sampler.s_churn) for sampler in made] == [("heun", 0.0), ("stochastic_heun", 7.0)]
