@@ -91,8 +91,7 @@ def write_results(folder: Path, runs: Sequence[Run], about: Mapping[str, Any]) -
         count = sum(map(len, records.values()))
         if not count:
             return None
-        if count == sum(len(run.settings) for run in runs):
-            excerpts.prune(folder, [record for run in runs if run.keep_excerpts for record in records[run.name]])
+        excerpts.prune(folder, [record for run in runs if run.keep_excerpts for record in records[run.name]])
         scored = {name: own for name, own in records.items() if own}
         summary = {
             **about,

@@ -10,9 +10,10 @@ from diffvs_jax.audio import files
 from diffvs_jax.data.datasets import open_split
 from diffvs_jax.embedding.choose import Embedding
 from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation.clips import load_clip
+from diffvs_jax.evaluation import evaluating
+from diffvs_jax.evaluation.clips import Clip, load_clip
 from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
-from diffvs_jax.evaluation.pipeline import Failures, unique_names
+from diffvs_jax.evaluation.pipeline import Entry, Failures, Separated, unique_names
 from diffvs_jax.evaluation.provenance import digest
 from diffvs_jax.evaluation.records import load_records
 from diffvs_jax.evaluation.run import Run
@@ -194,6 +195,39 @@ def test_parts_join_to_the_whole(of_files, copies, songs, tmp_path):
     for method, scores in of_files[3]["summary"].items():
         assert whole["summary"][method] == pytest.approx(scores, nan_ok=True)
     assert numbers(tmp_path) == numbers(of_files[0])
+
+
+def test_what_another_process_scores_meanwhile_is_in_the_summary(of_files, copies, songs, tmp_path, monkeypatch):
+    first = evaluate(tmp_path, copies, songs, FEW, only=["song 1"])[2]
+    assert first["tracks"] == ["song 1"]
+    write = evaluating.write_table
+
+    def slowly(path, rows):
+        write(path, rows)
+        shutil.copytree(of_files[0] / "tracks", tmp_path / "tracks", dirs_exist_ok=True)
+
+    monkeypatch.setattr(evaluating, "write_table", slowly)
+    _, scored, summary = evaluate(tmp_path, copies, songs, FEW, only=["song 1"])
+    assert not scored and summary["tracks"] == ["song 0", "song 1", "song 2"]
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 4
+
+
+def test_seconds_that_ten_others_beat_are_not_kept(tmp_path):
+    rate, seconds = 100, 30
+
+    def track(name, decibels):
+        truth = np.random.default_rng(0).standard_normal((rate * seconds, 1)).astype(np.float32) / 4
+        error = np.repeat(10 ** (-np.array(decibels) / 20), rate)[:, None].astype(np.float32)
+        clip = Clip(name, 2 * truth, {"vocals": truth, "instrumental": truth}, rate)
+        estimate = {"vocals": truth * (1 - error), "instrumental": truth * (1 + error)}
+        return Separated(Entry(name, None), clip, estimate, 0.0)
+
+    run = Run(tmp_path, "estimates", ("vocals", "instrumental"), {"a": "", "b": ""}, keep_excerpts=True)
+    tracks = [track("a", np.arange(1, 31)), track("b", np.linspace(12, 18, 30))]
+    kept = {}
+    failures = Failures()
+    score_run(run, tracks, FEW, None, failures, lambda r: kept.update({r.track: len(r.excerpts)}), Spent())
+    assert not failures.lines and kept == {"a": 20, "b": 0}
 
 
 def test_what_was_scored_before_an_end_stays(of_files, copies, songs, tmp_path):
