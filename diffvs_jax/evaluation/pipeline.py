@@ -130,7 +130,7 @@ def read_estimates(
             try:
                 paths = files_of(find_folder(root, split, entry.name), targets)
                 clip = load_clip(entry.track, targets, seconds)
-                samples = round(entry.track.seconds * clip.sample_rate) if seconds else len(clip.mixture)
+                samples = round(entry.track.seconds * clip.sample_rate)
                 stems = load_estimates(paths, clip, samples, seconds)
             except Exception as error:
                 failures.add(entry, error)

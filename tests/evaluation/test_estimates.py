@@ -44,6 +44,12 @@ def test_a_file_of_what_is_left_is_taken_whatever_it_is_called(song, tmp_path, n
     np.testing.assert_array_equal(stems["instrumental"], left)
 
 
+def test_what_is_left_of_the_vocals_is_not_what_is_left_of_the_drums(song, tmp_path):
+    for name in ("drums", "instrumental"):
+        write(tmp_path / "stems" / f"{name}.wav")
+    assert list(files_of(tmp_path / "stems", ("drums",))) == ["drums"]
+
+
 @pytest.mark.parametrize("missing", [-500, 500])
 def test_an_estimate_may_differ_a_little_in_length(song, tmp_path, missing):
     vocals = write(tmp_path / "stems" / "vocals.wav", LENGTH - missing)

@@ -252,6 +252,20 @@ def test_a_track_that_cannot_be_read_leaves_the_others_alone(source, songs, tmp_
     assert list(failures.lines) == ["song 1"] and "vocals.wav" in failures.lines["song 1"]
 
 
+def test_tracks_have_names_that_files_can_have_and_no_two_the_same(songs):
+    track = open_split(songs, "test")[0]
+    names = ["AC/DC - Song", "ac_dc - song", "AC_DC - Song", "..", "c:\\d"]
+    entries = unique_names([dataclasses.replace(track, name=name) for name in names])
+    assert [e.name for e in entries] == ["AC_DC - Song", "ac_dc - song (2)", "AC_DC - Song (3)", "track", "c:_d"]
+
+
+def test_scores_depend_on_every_setting():
+    changes = {"targets": ("drums",), "baselines": (), "bss_eval": "museval", "dtype": "float64"}
+    others = [dataclasses.replace(FEW, **{name: value}) for name, value in changes.items()]
+    others.append(dataclasses.replace(FEW, embedding=Embedding("mine", lambda audio, rate: audio)))
+    assert len({digest(scoring.facts()) for scoring in [FEW, *others]}) == 6
+
+
 def test_an_embedding_that_fails_is_told_track_by_track(copies, songs, tmp_path):
     def embed(audio, sample_rate):
         raise RuntimeError("out of order")
