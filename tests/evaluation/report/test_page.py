@@ -186,6 +186,14 @@ def test_a_name_that_is_no_text_can_be_written(tiny):
     assert "caf\\udce9" in read(written(tiny))
 
 
+def test_records_of_another_evaluation_into_the_folder_are_left_out(tiny):
+    (record,) = load_records(tiny)
+    for stale in ({"track": "stale song"}, {"run": "seed_9"}):
+        save_record(tiny, dataclasses.replace(record, **stale))
+    scores = load_scores(changed(tiny, tracks=["song"]))
+    assert (list(scores.runs), scores.tracks) == ([record.run], ["song"])
+
+
 def test_runs_are_in_the_order_of_the_summary(tmp_path):
     seeds = tuple(range(11))
     folder = write_scores(tmp_path, ["song"], seeds, excerpts=0)
