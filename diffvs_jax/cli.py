@@ -162,6 +162,13 @@ def output_folder(flag: str, path: str | os.PathLike) -> Path:
     return Path(path)
 
 
+def make_folder(path: str | os.PathLike) -> None:
+    """Makes a folder to write to. What cannot be written to is told before hours of work."""
+    Path(path).mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot be written to")
+
+
 @contextlib.contextmanager
 def progress(description: str, unit: str) -> Iterator[Callable[[float, float], None]]:
     """A callback (done, total) that draws a bar on a terminal and stays quiet elsewhere."""

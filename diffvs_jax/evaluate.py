@@ -112,6 +112,7 @@ def _score(source: Source, output: Path) -> None:
     mine = even_share(entries, [entry.track.seconds for entry in entries], index, count)
     if count > 1:
         cli.say(f"part {index + 1} of {count}: {len(mine)} of {len(entries)} tracks")
+    cli.make_folder(output)
     spent = Spent()
     with cli.seconds_of_audio(len(runs) * sum(map(_seconds, mine))) as advance:
         for run in runs:

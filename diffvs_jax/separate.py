@@ -156,7 +156,7 @@ def _report_path(index: int, count: int) -> str:
 
 
 def _make_folders(json_path: str) -> None:
-    """Of the stems and the report. What cannot be written to is told before hours of work."""
+    """Of the stems and the report."""
     folders = []
     if json_path not in ("", STANDARD_OUTPUT):
         if Path(json_path).is_dir():
@@ -165,9 +165,7 @@ def _make_folders(json_path: str) -> None:
     if _OUTPUT.value != STANDARD_OUTPUT:
         folders.append(_OUTPUT.value)
     for folder in folders:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise InputError(f"{folder}: cannot be written to")
+        cli.make_folder(folder)
 
 
 def _total_seconds(songs: Sequence[Song]) -> float | None:

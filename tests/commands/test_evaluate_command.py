@@ -127,6 +127,13 @@ def test_two_processes_score_what_one_does(evaluated, tmp_path):
     assert summary["tracks"] == ["song 0", "song 1", "song 2"]
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_separated(command, evaluated, tmp_path):
+    (tmp_path / "file").touch()
+    result = command("evaluate", *evaluated[1], f"--output={tmp_path / 'file' / 'scores'}")
+    assert_refused(result, "file/scores")
+    assert "seed_0" not in result.out and "compiled" not in result.out
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
