@@ -43,6 +43,7 @@ from diffvs_jax.evaluation.summary import summary_table
 from diffvs_jax.evaluation.sweep import Grid, best, sweep
 from diffvs_jax.inference.remainder import stem_names
 from diffvs_jax.library.share import even_share, part_of_process
+from diffvs_jax.metrics.bss_eval import museval_metrics
 from diffvs_jax.model import weights
 from diffvs_jax.table import table
 from diffvs_jax.training.processes import finish_processes, start_processes
@@ -183,6 +184,8 @@ def _check_flags() -> None:
         raise InputError("give --checkpoint=DIR to score a model, or --estimates=DIR to score what lies there")
     if _SWEEP.value and _ESTIMATES.value:
         raise InputError("--sweep needs a model: give --checkpoint=DIR")
+    if _BSS_EVAL.value == "museval":
+        museval_metrics()  # before hours of work, rather than after
     if _SECONDS.value != 0:
         cli.positive_seconds("seconds", _SECONDS.value, least=1.0)  # cSDR scores whole seconds
     if unknown := [name for name in _BASELINES.value if name not in BASELINES]:

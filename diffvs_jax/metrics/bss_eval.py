@@ -46,7 +46,7 @@ def museval_frames(references: np.ndarray, estimates: np.ndarray, sample_rate: i
       InputError: museval is not installed.
       ValueError: the shapes differ.
     """
-    bss_eval = _museval().bss_eval
+    bss_eval = museval_metrics().bss_eval
 
     def score(*signals: np.ndarray) -> Any:
         return bss_eval(*signals, window=sample_rate, hop=sample_rate)
@@ -88,8 +88,12 @@ def _silent(sources: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _museval() -> ModuleType:
-    """museval's formulas alone: the package around them wants ffmpeg to import."""
+def museval_metrics() -> ModuleType:
+    """museval's formulas alone: the package around them wants ffmpeg to import.
+
+    Raises:
+      InputError: museval is not installed.
+    """
     package = importlib.util.find_spec("museval")
     if package is None or not package.submodule_search_locations:
         raise InputError("ISR, SIR and SAR need museval, which is not installed: pip install -e '.[eval]'")

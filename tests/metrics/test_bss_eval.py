@@ -36,7 +36,7 @@ def test_mir_eval_scores_a_track_of_one_second_and_its_tail_as_that_second():
 
 
 def test_without_museval_a_line_says_what_to_install(monkeypatch):
-    bss_eval._museval.cache_clear()
+    bss_eval.museval_metrics.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"need museval, .* pip install -e '\.\[eval\]'"):
         bss_eval.museval_frames(noise(1), noise(1), RATE)
