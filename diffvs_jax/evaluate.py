@@ -137,9 +137,7 @@ def _score(source: Source, output: Path) -> None:
 
 def _run(source: Source, name: str, entries: Sequence[Entry], scoring: Scoring, output: Path) -> Run:
     shared = [name, _SECONDS.value, scoring.facts()]
-    settings = {
-        entry.name: digest([shared, entry.track.fingerprint(), source.depends_on(name, entry)]) for entry in entries
-    }
+    settings = {entry.name: digest([shared, entry.fingerprint(), source.depends_on(name, entry)]) for entry in entries}
     return Run(output, name, stem_names(source.targets), settings, keep_excerpts=name == source.runs[0])
 
 

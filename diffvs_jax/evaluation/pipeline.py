@@ -1,8 +1,10 @@
 """A test set from files to records: decoded ahead, separated in shared calls, scored while the next call runs."""
 
+import contextlib
 import dataclasses
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +29,13 @@ class Entry(NamedTuple):
 
     name: str
     track: Track
+
+    def fingerprint(self) -> list:
+        """What its references are known again by: stems with their files, and the mixture's; names, sizes, times."""
+        mixture = (self.track.mixture,) if self.track.mixture else ()
+        files = [*self.track.stems.items(), ("mixture", mixture)]
+        stats = [(stem, path, path.stat()) for stem, paths in files for path in paths]
+        return [[stem, path.name, stat.st_size, stat.st_mtime_ns] for stem, path, stat in stats]
 
 
 class Separated(NamedTuple):
@@ -144,7 +153,10 @@ def read_estimates(
 
 def score_beside(tracks: Iterable[Separated], score: Callable[[Separated], None]) -> None:
     """Scores each track in a thread, while the next is separated; at most one waits."""
-    with ThreadPoolExecutor(1, thread_name_prefix="scoring") as worker:
+    with contextlib.ExitStack() as cleanup:
+        if isinstance(tracks, Generator):  # threads that read ahead end here, and not whenever it is collected
+            cleanup.callback(tracks.close)
+        worker = cleanup.enter_context(ThreadPoolExecutor(1, thread_name_prefix="scoring"))
         scoring: Future | None = None
         for track in tracks:
             if scoring is not None:
@@ -157,12 +169,13 @@ def score_beside(tracks: Iterable[Separated], score: Callable[[Separated], None]
 def unique_names(tracks: Sequence[Track]) -> list[Entry]:
     """Tracks with names that can be those of files, no two of them alike."""
     entries: list[Entry] = []
-    counts: dict[str, int] = {}
+    taken: set[str] = set()
     for track in tracks:
         name = track.name.replace("/", "_").replace("\\", "_").strip(". ") or "track"
-        key = name.casefold()
-        counts[key] = counts.get(key, 0) + 1
-        entries.append(Entry(name if counts[key] == 1 else f"{name} ({counts[key]})", track))
+        free = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
+        name = next(candidate for candidate in free if candidate.casefold() not in taken)
+        taken.add(name.casefold())
+        entries.append(Entry(name, track))
     return entries
 
 

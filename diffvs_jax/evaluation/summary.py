@@ -76,9 +76,9 @@ def summary_of(runs: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
-    """Rows of one form as CSV; the file appears whole or not at all."""
+    """Rows as CSV, empty where one lacks a column; the file appears whole or not at all."""
     with whole_file(path) as unfinished, unfinished.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
 

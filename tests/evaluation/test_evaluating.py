@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import shutil
 
 import jax
@@ -57,7 +58,7 @@ def evaluate(folder, source, root, scoring=SCORING, *, seconds=0.0, tell=lambda 
     runs = []
     for name in source.runs:
         facts = [name, seconds, scoring.facts()]
-        settings = {e.name: digest([facts, e.track.fingerprint(), source.depends_on(name, e)]) for e in entries}
+        settings = {e.name: digest([facts, e.fingerprint(), source.depends_on(name, e)]) for e in entries}
         runs.append(Run(folder, name, ("vocals", "instrumental"), settings, keep_excerpts=name == source.runs[0]))
     for run in runs:
         todo = run.unfinished([entry for entry in entries if only is None or entry.name in only])
@@ -257,6 +258,18 @@ def test_tracks_have_names_that_files_can_have_and_no_two_the_same(songs):
     names = ["AC/DC - Song", "ac_dc - song", "AC_DC - Song", "..", "c:\\d"]
     entries = unique_names([dataclasses.replace(track, name=name) for name in names])
     assert [e.name for e in entries] == ["AC_DC - Song", "ac_dc - song (2)", "AC_DC - Song (3)", "track", "c:_d"]
+    again = unique_names([dataclasses.replace(track, name=name) for name in ("x", "x (2)", "x")])
+    assert [e.name for e in again] == ["x", "x (2)", "x (3)"]
+
+
+def test_a_song_is_known_by_its_stems_names_and_its_mixture(tmp_path):
+    write_song(tmp_path / "test" / "song", 0, mixture=True)
+    (before,) = unique_names(open_split(tmp_path, "test"))
+    renamed = dataclasses.replace(before.track, stems={**before.track.stems, "bass": before.track.stems["other"]})
+    known = before.fingerprint()
+    assert before._replace(track=renamed).fingerprint() != known
+    os.utime(before.track.mixture, (1, 1))
+    assert before.fingerprint() != known
 
 
 def test_scores_depend_on_every_setting():
