@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from diffvs_jax.evaluation.report.markup import Html, element, number, plural
 
+_LARGEST = 1e300
+
 
 def scrolling(label: str, *rows: Html, class_: str | None = None) -> Html:
     """A table that scrolls within itself where it is too wide; with the keyboard, too."""
@@ -48,7 +50,8 @@ def sortable_table(name: str, label: str, heads: Sequence[tuple[str, str]], rows
 
 def sortable_cell(value: float, text: str, class_: str = "number") -> Html:
     """A cell with the number that it is sorted by; NaN comes last."""
-    return element("td", text, class_=class_, data_value="" if math.isnan(value) else float(value))
+    finite = max(-_LARGEST, min(_LARGEST, value))  # a script cannot tell infinities apart from no number
+    return element("td", text, class_=class_, data_value="" if math.isnan(value) else float(finite))
 
 
 def number_cell(value: float, digits: int = 2, sign: bool = False) -> Html:
