@@ -11,6 +11,8 @@ from tests.commands.processes import CONFIG, Result, curve, environment
 from tests.commands.sounds import write_wav
 from tests.helpers import RATE
 
+NUM_STEPS = 12  # so many that the kill comes long before the last
+
 
 def in_two_processes(command, *flags):
     """A command in each of two processes with a device each."""
@@ -32,7 +34,8 @@ def in_two_processes(command, *flags):
 def start(workdir, musdb_folder):
     """Training in two processes, which share one copy of the state."""
     flags = (f"--config={CONFIG}", f"--workdir={workdir}", f"--config.data.root={musdb_folder}")
-    flags += ("--config.demo.num_songs=0", "--config.train.checkpoint_every_steps=2", "--config.train.mesh=(1,2)")
+    flags += ("--config.demo.num_songs=0", "--config.train.mesh=(1,2)")
+    flags += (f"--config.train.num_steps={NUM_STEPS}", "--config.train.checkpoint_every_steps=2")
     flags += ("--config.model.channel_mult=(1,)", "--config.model.attention=pixel")  # process 1 compiles anew each time
     return in_two_processes("train", *flags)
 
@@ -44,7 +47,8 @@ def results(processes):
 
 def test_two_processes_of_which_one_is_killed_go_on_bit_for_bit(musdb_folder, tmp_path):
     first, second = start(tmp_path / "killed", musdb_folder)
-    assert any(line.startswith("step=3 ") for line in first.stdout), first.stderr.read()
+    # saving after step 4 waits until the checkpoint of step 2, which is written beside the steps, is whole
+    assert any(line.startswith("step=5 ") for line in first.stdout), first.stderr.read()
     second.send_signal(signal.SIGKILL)
     since = time.monotonic()
     whole = start(tmp_path / "whole", musdb_folder)  # the first waits for a sign of life, which takes no processor
@@ -58,14 +62,14 @@ def test_two_processes_of_which_one_is_killed_go_on_bit_for_bit(musdb_folder, tm
 
     whole = results(whole)
     assert [result.code for result in whole] == [0, 0], whole
-    assert "device: 2 x" in whole[0].out and "step=6 " in whole[0].out
+    assert "device: 2 x" in whole[0].out and f"step={NUM_STEPS} " in whole[0].out
     assert "step" not in whole[1].out  # all that they have to say, process 0 says
 
     again = results(start(tmp_path / "killed", musdb_folder))
     assert [result.code for result in again] == [0, 0], again
-    assert "continuing from step" in again[0].out and "step=6 " in again[0].out
+    assert "continuing from step" in again[0].out and f"step={NUM_STEPS} " in again[0].out
     assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
-    assert len(curve(tmp_path / "killed")) == 6
+    assert len(curve(tmp_path / "killed")) == NUM_STEPS
 
 
 def test_two_processes_share_songs_and_end_when_they_are_done(untrained, tmp_path):

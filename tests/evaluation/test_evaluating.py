@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import shutil
+import threading
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation import evaluating
 from diffvs_jax.evaluation.clips import Clip, load_clip
 from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
-from diffvs_jax.evaluation.pipeline import Entry, Failures, Separated, unique_names
+from diffvs_jax.evaluation.pipeline import Entry, Failures, Separated, score_beside, unique_names
 from diffvs_jax.evaluation.provenance import digest
 from diffvs_jax.evaluation.records import load_records
 from diffvs_jax.evaluation.run import Run
@@ -241,6 +242,19 @@ def test_what_was_scored_before_an_end_stays(of_files, copies, songs, tmp_path):
     assert [record.track for record in load_records(tmp_path)] == ["song 0", "song 1"]
     assert evaluate(tmp_path, copies, songs, FEW)[1] == [("estimates", "song 2")]
     assert numbers(tmp_path) == numbers(of_files[0])
+
+
+def test_what_reads_ahead_ends_with_a_run_that_is_broken_off(copies, songs):
+    entries = unique_names(open_split(songs, "test"))
+    tracks = copies.separate("estimates", entries, 0.0, Failures(), lambda done, left_out: None)
+
+    def stop(track):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_beside(tracks, stop)
+    assert tracks.gi_frame is None  # closed, though it is still held here
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 def test_a_track_that_cannot_be_read_leaves_the_others_alone(source, songs, tmp_path):

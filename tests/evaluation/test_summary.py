@@ -79,6 +79,14 @@ def test_a_row_per_track_and_a_column_per_score(tmp_path, runs):
     assert float(second["csdr_vocals_std"]) == pytest.approx(np.std([3, 6], ddof=1))
 
 
+def test_a_track_that_one_seed_alone_has_scored_has_no_spread(tmp_path, runs):
+    write_table(tmp_path / "scores.csv", rows_over_runs(runs | {"seed_0": runs["seed_0"][1:]}))
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        rows = {row["track"]: row for row in csv.DictReader(file)}
+    assert (rows["a"]["csdr_vocals"], rows["a"]["csdr_vocals_std"]) == ("2.0", "")
+    assert float(rows["b"]["csdr_vocals_std"]) > 0
+
+
 def test_the_table_on_screen_has_a_row_per_method(runs):
     for record_ in (r for own in runs.values() for r in own):
         for scores in record_.scores.values():
