@@ -15,7 +15,6 @@ import datetime
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,15 @@ from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.baselines import BASELINES
 from diffvs_jax.evaluation.choosing import choose_split, choose_tracks, data_section
 from diffvs_jax.evaluation.clips import load_clip
-from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
+from diffvs_jax.evaluation.evaluating import Evaluation, Spent, score_run, write_results
 from diffvs_jax.evaluation.pipeline import Entry, Failures
-from diffvs_jax.evaluation.provenance import commit, digest, versions
+from diffvs_jax.evaluation.provenance import commit, versions
 from diffvs_jax.evaluation.records import ESTIMATE, Record, write_json
 from diffvs_jax.evaluation.report.page import write_report
-from diffvs_jax.evaluation.run import Run
 from diffvs_jax.evaluation.scoring import BSS_EVAL, Scoring
 from diffvs_jax.evaluation.sources import OfFiles, OfModel, Source
 from diffvs_jax.evaluation.summary import summary_table
 from diffvs_jax.evaluation.sweep import Grid, best, sweep
-from diffvs_jax.inference.remainder import stem_names
 from diffvs_jax.library.share import even_share, part_of_process
 from diffvs_jax.metrics.bss_eval import museval_metrics
 from diffvs_jax.model import weights
@@ -108,13 +105,15 @@ def _score(source: Source, output: Path) -> None:
     entries = choose_tracks(_data(), _split(), source.targets, _TRACK.value, _MAX_TRACKS.value, failures)
     embedding = open_embedding(_EMBEDDING.value, cli.say)
     scoring = Scoring(source.targets, tuple(_BASELINES.value), _BSS_EVAL.value, _DTYPE.value, embedding)
-    runs = [_run(source, name, entries, scoring, output) for name in source.runs]
+    device = f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}"
+    made = {**versions(), "commit": commit(), "device": device}
+    runs = Evaluation(output, source, entries, scoring, _SECONDS.value, made).runs()
     index, count = part_of_process(os.environ, _SHARE.value)
     mine = even_share(entries, [entry.track.seconds for entry in entries], index, count)
     if count > 1:
         cli.say(f"part {index + 1} of {count}: {len(mine)} of {len(entries)} tracks")
     cli.make_folder(output)
-    spent = Spent()
+    spent = Spent(lambda: source.busy_seconds)
     with cli.seconds_of_audio(len(runs) * sum(map(_seconds, mine))) as advance:
         for run in runs:
             todo = mine if _OVERWRITE.value else run.unfinished(mine)
@@ -125,20 +124,13 @@ def _score(source: Source, output: Path) -> None:
                 separated = source.separate(run.name, todo, _SECONDS.value, failures, advance)
                 one_step = source.one_step(run.name) if "one_step" in scoring.baselines else None
                 score_run(run, separated, scoring, one_step, failures, _tell, spent)
-    about = {**_about(source, embedding), "failed": failures.lines, "time": spent.seconds(source.busy_seconds)}
-    summary = write_results(output, runs, about)
+    summary = write_results(output, runs, _about(source, embedding), failures.lines)
     if summary:
         report = write_report(output, Path(_COMPARE.value) if _COMPARE.value else None)
         cli.say(summary_table(summary))
-        cli.say(spent.told(source.busy_seconds))
+        cli.say(spent.told())
         cli.say(f"{output / 'summary.json'}, {output / 'scores.csv'}, {report}")
     _name_failures(failures)
-
-
-def _run(source: Source, name: str, entries: Sequence[Entry], scoring: Scoring, output: Path) -> Run:
-    shared = [name, _SECONDS.value, scoring.facts()]
-    settings = {entry.name: digest([shared, entry.fingerprint(), source.depends_on(name, entry)]) for entry in entries}
-    return Run(output, name, stem_names(source.targets), settings, keep_excerpts=name == source.runs[0])
 
 
 def _sweep(model: weights.Model, grid: Grid, output: Path) -> None:
@@ -182,6 +174,9 @@ def _check_flags() -> None:
         raise InputError("give --checkpoint=DIR to score a model, or --estimates=DIR to score what lies there")
     if _SWEEP.value and _ESTIMATES.value:
         raise InputError("--sweep needs a model: give --checkpoint=DIR")
+    for flag in (_SET, _SEEDS):
+        if _ESTIMATES.value and flag.present:
+            raise InputError(f"--{flag.name} is a model's, and --estimates has none: leave it out")
     if _BSS_EVAL.value == "museval":
         museval_metrics()  # before hours of work, rather than after
     if _SECONDS.value != 0:
@@ -241,9 +236,6 @@ def _about(source: Source, embedding: Embedding | None) -> dict[str, Any]:
         "bss_eval": _BSS_EVAL.value,
         "embedding": embedding.name if embedding else "none",
         "dtype": _DTYPE.value,
-        **versions(),
-        "commit": commit(),
-        "device": f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}",
     }
 
 

@@ -8,34 +8,83 @@ from typing import Any
 
 from diffvs_jax.evaluation import excerpts
 from diffvs_jax.evaluation.clips import Clip
-from diffvs_jax.evaluation.pipeline import Failures, Separated, score_beside
+from diffvs_jax.evaluation.failed import load_failed, save_failed
+from diffvs_jax.evaluation.museval_json import write_museval
+from diffvs_jax.evaluation.pipeline import Entry, Failures, Separated, score_beside
+from diffvs_jax.evaluation.provenance import digest
 from diffvs_jax.evaluation.records import Record, write_json
 from diffvs_jax.evaluation.run import Run
 from diffvs_jax.evaluation.scoring import Scoring, Stems, score_clip
-from diffvs_jax.evaluation.summary import rows_over_runs, summary_of, write_table
+from diffvs_jax.evaluation.sources import Source
+from diffvs_jax.evaluation.summary import provenance_of, rows_over_runs, summary_of, time_of, write_table
+from diffvs_jax.inference.remainder import stem_names
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Tracks, and how their estimates are made and scored.
+
+    Attributes:
+      folder: where scores are written.
+      source: of the estimates.
+      entries: all tracks, of which a process may score but some.
+      scoring: what is computed.
+      seconds: of the middle of each track; 0: all of it.
+      made: with what: versions, commit, device.
+    """
+
+    folder: Path
+    source: Source
+    entries: Sequence[Entry]
+    scoring: Scoring
+    seconds: float = 0.0
+    made: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def runs(self) -> list[Run]:
+        """Of the source; the first keeps excerpts."""
+        files = {entry.name: digest([entry.fingerprint(), self.source.files_of(entry)]) for entry in self.entries}
+        stems, first = stem_names(self.source.targets), self.source.runs[0]
+        return [
+            Run(self.folder, name, stems, self._settings(name), files, self.made, keep_excerpts=name == first)
+            for name in self.source.runs
+        ]
+
+    def _settings(self, run: str) -> str:
+        return digest([run, self.seconds, self.scoring.facts(), self.source.depends_on(run)])
 
 
 @dataclasses.dataclass
 class Spent:
-    """What this process did, and the seconds that it took: ``wall`` in all, which the others share and overlap in."""
+    """What this process did, and the seconds that it took: ``wall`` in all, which the others share and overlap in.
 
+    Attributes:
+      busy: seconds that devices have run the separation program by now.
+    """
+
+    busy: Callable[[], float] = lambda: 0.0
     tracks: int = 0
     audio: float = 0.0
     wall: float = 0.0
+    network: float = 0.0
     decode: float = 0.0
     score: float = 0.0
 
-    def seconds(self, network: float) -> dict[str, float]:
-        """All but the number of tracks, and the seconds in which devices ran the separation program."""
-        return {"audio": self.audio, "wall": self.wall, "network": network, "decode": self.decode, "score": self.score}
+    def add(self, record: Record) -> None:
+        """Counts a track that was scored."""
+        self.tracks += 1
+        self.audio += record.seconds
+        self.network += record.times["network"]
+        self.decode += record.times["decode"]
+        self.score += record.times["score"]
 
-    def told(self, network: float) -> str:
-        """A line about it, given the seconds in which devices ran the separation program."""
+    def told(self) -> str:
+        """A line about it."""
         if not self.tracks:
             return "nothing was left to score"
-        shares = {"the network": network, "decoding": self.decode, "scoring": self.score}
+        shares = {"the network": self.network, "decoding": self.decode, "scoring": self.score}
         told = ", ".join(f"{name} {seconds:.1f} s ({seconds / self.wall:.0%})" for name, seconds in shares.items())
-        return f"{self.tracks} tracks, {self.audio:.0f} s of audio in {self.wall:.1f} s; side by side: {told}"
+        tracks = "1 track" if self.tracks == 1 else f"{self.tracks} tracks"
+        return f"{tracks} scored, {self.audio:.0f} s of audio in {self.wall:.1f} s; side by side: {told}"
 
 
 def score_run(
@@ -58,49 +107,65 @@ def score_run(
       tell: told of every record, from another thread.
       spent: grows by what it took.
     """
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), spent.busy()
     known = run.known_seconds()
 
     def score(track: Separated) -> None:
+        nonlocal busy
         began = time.perf_counter()
         try:
             scores, frames = score_clip(track.clip, track.stems, scoring, one_step)
-            times = {"decode": track.decoding, "score": time.perf_counter() - began}
+            before, busy = busy, spent.busy()
+            times = {"network": busy - before, "decode": track.decoding, "score": time.perf_counter() - began}
             record = run.save(track.entry.name, track.clip, track.stems, scores, frames, times, known)
         except Exception as error:
             failures.add(track.entry, error)
             return
         known.extend(record.frames[f"sdr_{run.stems[0]}"])
-        spent.tracks += 1
-        spent.audio += record.seconds
-        spent.decode += track.decoding
-        spent.score += time.perf_counter() - began
+        spent.add(record)
         tell(record)
 
     score_beside(separated, score)
     spent.wall += time.perf_counter() - start
 
 
-def write_results(folder: Path, runs: Sequence[Run], about: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Writes ``summary.json`` and ``scores.csv`` of all that is scored by now; the summary.
+def write_results(
+    folder: Path, runs: Sequence[Run], about: Mapping[str, Any], failures: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Writes ``summary.json``, ``scores.csv`` and ``museval`` of all that is scored by now; the summary.
 
     Of several processes each does, and the last one to end has all there is. None where nothing is scored.
+
+    Args:
+      folder: where to.
+      runs: of the evaluation.
+      about: what else the summary says.
+      failures: lines of this process's; those of tracks are kept for the others.
     """
+    tracks = list(runs[0].files)
+    left_out = {name: line for name, line in failures.items() if name not in tracks}  # every process says so
+    save_failed(folder, {name: line for name, line in failures.items() if name in tracks})
     while True:
         records = {run.name: run.finished() for run in runs}
-        count = sum(map(len, records.values()))
-        if not count:
-            return None
-        excerpts.prune(folder, [record for run in runs if run.keep_excerpts for record in records[run.name]])
         scored = {name: own for name, own in records.items() if own}
+        if not scored:
+            return None
+        done = set.intersection(*({record.track for record in own} for own in records.values()))
+        excerpts.prune(folder, [record for run in runs if run.keep_excerpts for record in records[run.name]])
+        every = [record for own in scored.values() for record in own]
         summary = {
             **about,
+            **provenance_of(every),
+            "time": time_of(every),
             "stems": list(runs[0].stems),
-            "tracks": sorted({record.track for own in scored.values() for record in own}),
-            "num_tracks": len(runs[0].settings),
+            "tracks": sorted({record.track for record in every}),
+            "num_tracks": len(tracks) + len(left_out),
+            "failed": load_failed(folder, [track for track in tracks if track not in done]) | left_out,
+            "settings": {run.name: run.settings for run in runs if run.name in scored},
             **summary_of(scored),
         }
         write_json(folder / "summary.json", summary)
         write_table(folder / "scores.csv", rows_over_runs(scored))
-        if count == sum(len(run.finished()) for run in runs):  # else another process ended meanwhile
+        write_museval(folder / "museval", scored)
+        if len(every) == sum(len(run.finished()) for run in runs):  # else another process ended meanwhile
             return summary

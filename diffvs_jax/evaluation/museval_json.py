@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diffvs_jax.evaluation.records import Record
 from diffvs_jax.inference.remainder import INSTRUMENTAL
 from diffvs_jax.whole import whole_file
 
@@ -14,7 +15,18 @@ _METRICS = ("SDR", "SIR", "ISR", "SAR")
 _VERSION = "0.4.1"
 
 
-def save_museval(path: Path, stems: Sequence[str], frames: Mapping[str, np.ndarray]) -> None:
+def write_museval(folder: Path, runs: Mapping[str, Sequence[Record]]) -> None:
+    """All tracks of all runs as ``folder/RUN/test/TRACK.json``; other files there are removed, museval counts all."""
+    for stale in folder.glob("*/test/*.json"):
+        run = stale.parent.parent.name
+        if stale.stem not in {record.track for record in runs.get(run, ())}:
+            stale.unlink(missing_ok=True)
+    for run, records in runs.items():
+        for record in records:
+            save_museval(folder / run / "test" / f"{record.track}.json", record.stems, record.frames)
+
+
+def save_museval(path: Path, stems: Sequence[str], frames: Mapping[str, Sequence[float]]) -> None:
     """Writes a track's frames in museval's own schema.
 
     ``museval.EvalStore.add_eval_dir(FOLDER)`` reads what lies in ``FOLDER/test``. As museval does,
@@ -45,5 +57,5 @@ def save_museval(path: Path, stems: Sequence[str], frames: Mapping[str, np.ndarr
         unfinished.write_text(json.dumps({"targets": targets, "museval_version": _VERSION}, indent=2))
 
 
-def _rounded(values: np.ndarray | None, second: int) -> float:
+def _rounded(values: Sequence[float] | None, second: int) -> float:
     return round(float(values[second]), 5) if values is not None and np.isfinite(values[second]) else float("nan")

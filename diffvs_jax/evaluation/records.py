@@ -16,7 +16,7 @@ import numpy as np
 from diffvs_jax.errors import InputError
 from diffvs_jax.whole import whole_file
 
-_NAMES = ("track", "tracks", "run", "stems", "files", "failed")  # a song may be called "inf"
+_NAMES = ("track", "tracks", "run", "stems", "files", "failed", "error")  # a song may be called "inf"
 ESTIMATE = "estimate"
 """The method that is scored, beside the baselines."""
 
@@ -45,7 +45,8 @@ class Record:
     Attributes:
       track: its name in the data set.
       run: which estimates: "seed_0", or "estimates".
-      settings: a hash of all that scores depend on; a record with another is out of date.
+      settings: a hash of all that the run's scores depend on but the track; a record with another is out of date.
+      files: likewise of the track's files.
       seconds: duration.
       sample_rate: in Hz.
       stems: that are scored, in order.
@@ -53,12 +54,14 @@ class Record:
         such as "csdr_vocals" in dB; NaN where there is none.
       frames: score to its value in every second, such as "sdr_vocals", of the estimate.
       excerpts: seconds that were kept to be heard: the worst and the best of the first stem.
-      times: seconds that its parts took: "decode", "separate", "score".
+      times: seconds that its parts took: "decode", "network" (while it was scored and the next was separated), "score".
+      made: with what: versions, commit, device.
     """
 
     track: str
     run: str
     settings: str
+    files: str
     seconds: float
     sample_rate: int
     stems: Sequence[str]
@@ -66,6 +69,7 @@ class Record:
     frames: Mapping[str, Sequence[float]]
     excerpts: Sequence[Excerpt] = ()
     times: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    made: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def record_path(folder: Path, run: str, track: str) -> Path:

@@ -9,7 +9,6 @@ import numpy as np
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation import excerpts
 from diffvs_jax.evaluation.clips import Clip
-from diffvs_jax.evaluation.museval_json import save_museval
 from diffvs_jax.evaluation.pipeline import Entry
 from diffvs_jax.evaluation.records import Record, load_record, record_path, save_record
 
@@ -22,19 +21,23 @@ class Run:
       folder: of all runs.
       name: "seed_0", or "estimates".
       stems: that are scored, in order.
-      settings: track to a hash of all that its scores depend on.
+      settings: a hash of all that its scores depend on but the tracks.
+      files: track to a hash of its files.
+      made: with what it scores: versions, commit, device.
       keep_excerpts: whether its worst and best seconds are kept as sound.
     """
 
     folder: Path
     name: str
     stems: tuple[str, ...]
-    settings: Mapping[str, str]
+    settings: str
+    files: Mapping[str, str]
+    made: Mapping[str, str] = dataclasses.field(default_factory=dict)
     keep_excerpts: bool = False
 
     def finished(self) -> list[Record]:
         """Records of its tracks that are scored and up to date."""
-        return [record for track in self.settings if (record := self._record(track)) is not None]
+        return [record for track in self.files if (record := self._record(track)) is not None]
 
     def unfinished(self, entries: Sequence[Entry]) -> list[Entry]:
         """Those of the tracks that are not."""
@@ -54,7 +57,7 @@ class Run:
         times: Mapping[str, float],
         others: Sequence[float],
     ) -> Record:
-        """Writes a track's record, museval's form of it, and its excerpts.
+        """Writes a track's record and its excerpts.
 
         Args:
           track: its name.
@@ -72,11 +75,11 @@ class Run:
             sounds = {"mixture": clip.mixture, "estimate": estimate[first], "truth": clip.truth[first]}
             at = excerpts.ends(sdr, others)
             kept = excerpts.keep(self.folder, f"{self.name}/{track}", sounds, clip.sample_rate, sdr, at)
-        save_museval(self.folder / "museval" / self.name / "test" / f"{track}.json", self.stems, frames)
         record = Record(
             track=track,
             run=self.name,
-            settings=self.settings[track],
+            settings=self.settings,
+            files=self.files[track],
             seconds=len(clip.mixture) / clip.sample_rate,
             sample_rate=clip.sample_rate,
             stems=self.stems,
@@ -84,6 +87,7 @@ class Run:
             frames={name: list(map(float, values)) for name, values in frames.items()},
             excerpts=kept,
             times=times,
+            made=self.made,
         )
         save_record(self.folder, record)
         return record
@@ -94,4 +98,5 @@ class Run:
             record = load_record(path) if path.is_file() else None
         except InputError:  # written by another version
             return None
-        return record if record is not None and record.settings == self.settings[track] else None
+        up_to_date = record is not None and (record.settings, record.files) == (self.settings, self.files[track])
+        return record if up_to_date else None

@@ -39,8 +39,11 @@ class Source(Protocol):
     def one_step(self, run: str) -> Callable[[Clip], Stems] | None:
         """What separates a clip with a single step; None where there is no model."""
 
-    def depends_on(self, run: str, entry: Entry) -> Any:
-        """All that the estimates of a track depend on."""
+    def depends_on(self, run: str) -> Any:
+        """All that a run's estimates depend on but the tracks."""
+
+    def files_of(self, entry: Entry) -> Any:
+        """By what a track's estimates are known again, where they are files."""
 
     def about(self) -> dict[str, Any]:
         """What a summary says of it."""
@@ -84,9 +87,12 @@ class OfModel:
         sigmas = separator.sigmas[[0, -1]]
         return lambda clip: separator(clip.mixture, clip.sample_rate, sigmas=sigmas)
 
-    def depends_on(self, run: str, entry: Entry) -> Any:
+    def depends_on(self, run: str) -> Any:
         """See ``Source``. How many chunks fit into memory is no part of it."""
         return [self._fingerprint, self._settings, self._seeds[run]]
+
+    def files_of(self, entry: Entry) -> None:
+        """See ``Source``."""
 
     def about(self) -> dict[str, Any]:
         """See ``Source``."""
@@ -139,7 +145,10 @@ class OfFiles:
     def one_step(self, run: str) -> None:
         """See ``Source``."""
 
-    def depends_on(self, run: str, entry: Entry) -> Any:
+    def depends_on(self, run: str) -> None:
+        """See ``Source``."""
+
+    def files_of(self, entry: Entry) -> Any:
         """See ``Source``."""
         return estimates.fingerprint(self._root, self._split, entry.name)
 

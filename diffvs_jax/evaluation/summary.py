@@ -1,18 +1,27 @@
 """What all tracks say together: one number per score, a row per track, a table for the screen."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffvs_jax.evaluation.records import ESTIMATE, Record
+from diffvs_jax.metrics.ratios import median
 from diffvs_jax.table import table
 from diffvs_jax.whole import whole_file
 
 Row = dict[str, Any]
 _SHOWN = {"csdr": "cSDR", "usdr": "uSDR", "sisdr": "SI-SDR"}  # on screen; files hold all
+_STATISTICS = {
+    "csdr": ("median", "mean"),
+    "usdr": ("mean", "median"),
+    "sisdr": ("mean", "median"),
+    "lsd": ("mean",),
+    "embedding": ("mean",),
+}
+"""What a data set's scores are, the one that papers report first; of all others the median, as museval has it."""
 
 
 def rows_of(records: Sequence[Record], method: str = ESTIMATE) -> list[Row]:
@@ -21,16 +30,33 @@ def rows_of(records: Sequence[Record], method: str = ESTIMATE) -> list[Row]:
 
 
 def summarize(rows: Sequence[Row]) -> dict[str, float]:
-    """Median over tracks of cSDR, as papers report it, its mean, and means of the other scores; NaN are left out."""
-    summary = {}
-    for column in list(rows[0])[1:]:
-        values = np.array([row[column] for row in rows])
-        values = values[~np.isnan(values)]
-        mean = float(np.mean(values)) if len(values) else float("nan")
-        if column.startswith("csdr_"):
-            summary[f"{column}_median"] = float(np.median(values)) if len(values) else float("nan")
-        summary[f"{column}_mean"] = mean
-    return summary
+    """Over tracks the median of cSDR, as papers report it, the mean of uSDR, and so on; NaN are left out.
+
+    A mean is of finite scores, where there are any: a single exact estimate would make it infinite.
+    """
+    return {name: float(_mean(values) if name.endswith("mean") else median(values)) for name, values in _columns(rows)}
+
+
+def count_tracks(rows: Sequence[Row]) -> dict[str, int]:
+    """How many tracks each number of ``summarize`` is of."""
+    return {name: len(_finite(values) if name.endswith("mean") else values) for name, values in _columns(rows)}
+
+
+def _columns(rows: Sequence[Row]) -> Iterator[tuple[str, np.ndarray]]:
+    """Names such as "csdr_vocals_median", each with the scores that are not NaN."""
+    for column in dict.fromkeys(name for row in rows for name in row if name != "track"):
+        values = np.array([row.get(column, np.nan) for row in rows])
+        for statistic in _STATISTICS.get(column.split("_")[0], ("median",)):
+            yield f"{column}_{statistic}", values[~np.isnan(values)]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    finite = _finite(values)
+    return np.mean(finite) if len(finite) else median(values)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
 
 
 def mean_and_spread(columns: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
@@ -61,18 +87,35 @@ def rows_over_runs(runs: Mapping[str, Sequence[Record]]) -> list[Row]:
 
 
 def summary_of(runs: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
-    """What ``summary.json`` says of the scores: "summary" by method, "spread" over runs, and every run's own."""
+    """What ``summary.json`` says of the scores.
+
+    "summary" by method, "counts", of how many tracks each of its numbers is (in the run that has fewest),
+    "spread" over runs, and every run's own.
+    """
     methods = list(dict.fromkeys(method for records in runs.values() for record in records for method in record.scores))
-    of_runs = {
-        method: {run: summarize(rows) for run, records in runs.items() if (rows := rows_of(records, method))}
-        for method in methods
-    }
+    rows = {method: {run: own for run in runs if (own := rows_of(runs[run], method))} for method in methods}
+    of_runs = {method: {run: summarize(own) for run, own in by_run.items()} for method, by_run in rows.items()}
     both = {method: mean_and_spread(list(own.values())) for method, own in of_runs.items()}
+    counts = {method: [count_tracks(own) for own in by_run.values()] for method, by_run in rows.items()}
     return {
         "summary": {method: mean for method, (mean, _) in both.items()},
+        "counts": {method: {name: min(c[name] for c in own) for name in own[0]} for method, own in counts.items()},
         "spread": both[ESTIMATE][1],
         "runs": of_runs[ESTIMATE],
     }
+
+
+def provenance_of(records: Sequence[Record]) -> dict[str, str]:
+    """With what records were made: versions, commit, device; several with commas where they differ."""
+    names = dict.fromkeys(name for record in records for name in record.made)
+    return {name: ", ".join(dict.fromkeys(record.made.get(name, "unknown") for record in records)) for name in names}
+
+
+def time_of(records: Sequence[Record]) -> dict[str, float]:
+    """Seconds of audio, and those that each part of the work took, whichever process did it."""
+    names = dict.fromkeys(name for record in records for name in record.times)
+    taken = {name: sum(record.times.get(name, 0.0) for record in records) for name in names}
+    return {"audio": sum(record.seconds for record in records), **taken}
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
@@ -84,12 +127,12 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
-    """Methods in rows; cSDR as median over tracks, all else as means."""
+    """Methods in rows, and SDRs as papers report them: the median of cSDR, means of the others."""
     columns = [(kind, stem) for stem in summary["stems"] for kind in _SHOWN]
     header = ["dB", *(f"{_SHOWN[kind]} {stem}" for kind, stem in columns)]
     lines = []
     for method, scores in summary["summary"].items():
-        names = [f"{kind}_{stem}_{'median' if kind == 'csdr' else 'mean'}" for kind, stem in columns]
+        names = [f"{kind}_{stem}_{_STATISTICS[kind][0]}" for kind, stem in columns]
         spread = summary["spread"] if method == ESTIMATE else {}
         lines.append([method, *(_with_spread(scores[name], spread.get(name)) for name in names)])
     return table(header, lines)

@@ -54,7 +54,7 @@ def test_a_model_is_scored_on_every_track(evaluated):
     assert re.search(rf"^estimate +{median:.2f} ", result.out, re.MULTILINE)
     for name in ("mixture", "silence", "oracle", "one_step"):
         assert re.search(rf"^{name} ", result.out, re.MULTILINE)
-    assert re.search(r"3 tracks, 5 s of audio in .* the network [\d.]+ s \(\d+%\), decoding", result.out)
+    assert re.search(r"3 tracks scored, 5 s of audio in .* the network [\d.]+ s \(\d+%\), decoding", result.out)
     assert "<html" in (folder / "report.html").read_text()[:200]
 
 
@@ -138,6 +138,8 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_separated(comma
     ("flags", "message"),
     [
         (("--estimates=x",), "give --checkpoint=DIR to score a model, or --estimates=DIR"),
+        (("--estimates=x", "--checkpoint=", "--set=sampler.rho=5"), "--set is a model's, and --estimates has none"),
+        (("--estimates=x", "--checkpoint=", "--seeds=0"), "--seeds is a model's, and --estimates has none"),
         (("--seeds=1,1",), "--seeds=1,1: give different whole numbers from 0"),
         (("--seeds=a",), "--seeds=a: give different whole numbers"),
         (("--baselines=mixture,best",), "'best' is none of mixture, silence, oracle, one_step"),

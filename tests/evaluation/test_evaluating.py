@@ -1,4 +1,5 @@
 import dataclasses
+import html
 import json
 import os
 import shutil
@@ -14,10 +15,12 @@ from diffvs_jax.embedding.choose import Embedding
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation import evaluating
 from diffvs_jax.evaluation.clips import Clip, load_clip
-from diffvs_jax.evaluation.evaluating import Spent, score_run, write_results
+from diffvs_jax.evaluation.evaluating import Evaluation, Spent, score_run, write_results
 from diffvs_jax.evaluation.pipeline import Entry, Failures, Separated, score_beside, unique_names
 from diffvs_jax.evaluation.provenance import digest
 from diffvs_jax.evaluation.records import load_records
+from diffvs_jax.evaluation.report.page import write_report
+from diffvs_jax.evaluation.report.scores import load_scores
 from diffvs_jax.evaluation.run import Run
 from diffvs_jax.evaluation.scoring import Scoring
 from diffvs_jax.evaluation.sources import OfFiles, OfModel
@@ -52,15 +55,11 @@ def songs(tmp_path_factory):
     return root
 
 
-def evaluate(folder, source, root, scoring=SCORING, *, seconds=0.0, tell=lambda record: None, only=None):
+def evaluate(folder, source, root, scoring=SCORING, *, seconds=0.0, tell=lambda record: None, only=None, made=None):
     """All runs of a source; what failed, the tracks that were scored, and the summary."""
     entries = unique_names(open_split(root, "test"))
     failures, scored = Failures(), []
-    runs = []
-    for name in source.runs:
-        facts = [name, seconds, scoring.facts()]
-        settings = {e.name: digest([facts, e.fingerprint(), source.depends_on(name, e)]) for e in entries}
-        runs.append(Run(folder, name, ("vocals", "instrumental"), settings, keep_excerpts=name == source.runs[0]))
+    runs = Evaluation(folder, source, entries, scoring, seconds, made or {}).runs()
     for run in runs:
         todo = run.unfinished([entry for entry in entries if only is None or entry.name in only])
 
@@ -69,8 +68,9 @@ def evaluate(folder, source, root, scoring=SCORING, *, seconds=0.0, tell=lambda 
             tell(record)
 
         separated = source.separate(run.name, todo, seconds, failures, lambda done, left_out: None)
-        score_run(run, separated, scoring, source.one_step(run.name), failures, told, Spent())
-    return failures.lines, scored, write_results(folder, runs, {"seeds": [0, 3]})
+        spent = Spent(lambda: source.busy_seconds)
+        score_run(run, separated, scoring, source.one_step(run.name), failures, told, spent)
+    return failures.lines, scored, write_results(folder, runs, {"seeds": [0, 3]}, failures.lines)
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +175,7 @@ def test_nothing_is_scored_twice_and_what_changed_is_scored_again(of_files, copi
     assert len(evaluate(folder, copies, other, dataclasses.replace(FEW, dtype="float64"))[1]) == 3
 
 
-def test_a_models_scores_depend_on_its_weights_settings_and_seed(model, source, songs):
-    entry = unique_names(open_split(songs, "test"))[0]
+def test_a_models_scores_depend_on_its_weights_settings_and_seed(model, source):
     config = model.config.copy_and_resolve_references()
     config.sampler.sigma_max = 5.0
     larger = model.config.copy_and_resolve_references()
@@ -185,8 +184,8 @@ def test_a_models_scores_depend_on_its_weights_settings_and_seed(model, source, 
     changed = [model._replace(config=config), model._replace(params=params), model, model._replace(config=larger)]
     seeds = [[0, 3], [0, 3], [4, 3], [0, 3]]
     others = [OfModel("a model", *made, lambda line: None) for made in zip(changed, seeds, strict=True)]
-    own = digest(source.depends_on("seed_0", entry))
-    found = [digest(other.depends_on(other.runs[0], entry)) for other in others]
+    own = digest(source.depends_on("seed_0"))
+    found = [digest(other.depends_on(other.runs[0])) for other in others]
     assert own not in found[:3] and found[3] == own  # how much fits into memory changes no score
 
 
@@ -197,6 +196,57 @@ def test_parts_join_to_the_whole(of_files, copies, songs, tmp_path):
     for method, scores in of_files[3]["summary"].items():
         assert whole["summary"][method] == pytest.approx(scores, nan_ok=True)
     assert numbers(tmp_path) == numbers(of_files[0])
+
+
+def test_a_summary_names_what_scored_and_not_who_summed_up(copies, songs, tmp_path):
+    first = evaluate(tmp_path, copies, songs, FEW, only=["song 1"], made={"commit": "a"})[2]
+    assert first["commit"] == "a" and first["time"]["audio"] == pytest.approx(2.3)
+    whole = evaluate(tmp_path, copies, songs, FEW, made={"commit": "b"})[2]
+    again = evaluate(tmp_path, copies, songs, FEW, made={"commit": "c"})[2]
+    assert whole["commit"] == again["commit"] == "b, a"  # in the order of the tracks
+    assert whole["time"] == again["time"] and again["time"]["audio"] == pytest.approx(6.9)
+    assert again["time"]["score"] > 0
+
+
+def test_museval_counts_the_tracks_of_the_summary_alone(of_files, copies, songs, tmp_path):
+    folder = shutil.copytree(of_files[0], tmp_path / "scores")
+    stale = folder / "museval" / "seed_7" / "test" / "song 0.json"
+    stale.parent.mkdir(parents=True)
+    shutil.copy(folder / "museval" / "estimates" / "test" / "song 0.json", stale)
+    fewer = shutil.copytree(songs, tmp_path / "songs")
+    shutil.rmtree(fewer / "test" / "song 1")
+    assert evaluate(folder, copies, fewer, FEW)[2]["num_tracks"] == 2
+    left = [path.relative_to(folder).as_posix() for path in sorted((folder / "museval").rglob("*.json"))]
+    assert left == ["museval/estimates/test/song 0.json", "museval/estimates/test/song 2.json"]
+
+
+def test_a_track_that_fails_is_in_every_process_summary_until_it_is_scored(copies, songs, tmp_path):
+    folder, root = tmp_path / "scores", shutil.copytree(copies._root, tmp_path / "estimates")
+    source, path = OfFiles(root, "test"), root / "test" / "song 1" / "vocals.wav"
+    path.rename(root / "elsewhere.wav")
+    failed, _, summary = evaluate(folder, source, songs, FEW, only=["song 0", "song 1"])
+    assert summary["failed"] == failed
+    failed_elsewhere, _, summary = evaluate(folder, source, songs, FEW, only=["song 2"])
+    assert not failed_elsewhere and summary["failed"] == failed and list(failed) == ["song 1"]
+    assert (summary["tracks"], summary["num_tracks"]) == (["song 0", "song 2"], 3)
+    page = write_report(folder).read_text()
+    assert "1 track could not be scored" in page and html.escape(failed["song 1"]) in page
+    (root / "elsewhere.wav").rename(path)
+    assert evaluate(folder, source, songs, FEW)[2]["failed"] == {}
+    assert "could not be scored" not in write_report(folder).read_text()
+
+
+def test_a_report_mixes_no_records_of_other_settings(of_files, copies, songs, tmp_path):
+    folder = shutil.copytree(of_files[0], tmp_path / "scores")
+
+    def stop(record):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(folder, copies, songs, dataclasses.replace(FEW, dtype="float64"), tell=stop)
+    (folder / "tracks" / "estimates" / "not of this evaluation.json").write_text("broken")
+    assert load_scores(folder).tracks == ["song 1", "song 2"]
+    assert "1 track of 3 scored anew" in write_report(folder).read_text()
 
 
 def test_what_another_process_scores_meanwhile_is_in_the_summary(of_files, copies, songs, tmp_path, monkeypatch):
@@ -224,7 +274,7 @@ def test_seconds_that_ten_others_beat_are_not_kept(tmp_path):
         estimate = {"vocals": truth * (1 - error), "instrumental": truth * (1 + error)}
         return Separated(Entry(name, None), clip, estimate, 0.0)
 
-    run = Run(tmp_path, "estimates", ("vocals", "instrumental"), {"a": "", "b": ""}, keep_excerpts=True)
+    run = Run(tmp_path, "estimates", ("vocals", "instrumental"), "", {"a": "", "b": ""}, keep_excerpts=True)
     tracks = [track("a", np.arange(1, 31)), track("b", np.linspace(12, 18, 30))]
     kept = {}
     failures = Failures()

@@ -25,7 +25,7 @@ def test_what_others_beat_is_not_kept():
 
 def record(track, kept):
     frames = {"sdr_vocals": [excerpt.sdr for excerpt in kept]}
-    return Record(track, "seed_0", "", 3.0, RATE, ["vocals"], {"estimate": {}}, frames, kept)
+    return Record(track, "seed_0", "", "", 3.0, RATE, ["vocals"], {"estimate": {}}, frames, kept)
 
 
 def test_seconds_are_kept_with_what_is_around_them_and_pruned_when_others_are_worse(tmp_path):

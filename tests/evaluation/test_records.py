@@ -11,6 +11,7 @@ RECORD = Record(
     track="a song",
     run="seed_3",
     settings="abc",
+    files="def",
     seconds=2.5,
     sample_rate=8000,
     stems=["vocals"],
@@ -18,6 +19,7 @@ RECORD = Record(
     frames={"sdr_vocals": [1.25, float("-inf")]},
     excerpts=(Excerpt(1, 0.0, 1.25, {"mixture": "excerpts/x.flac"}),),
     times={"score": 0.5},
+    made={"commit": "1234"},
 )
 
 

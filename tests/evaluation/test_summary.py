@@ -1,17 +1,27 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from diffvs_jax.evaluation.records import Record
-from diffvs_jax.evaluation.summary import rows_of, rows_over_runs, summarize, summary_of, summary_table, write_table
+from diffvs_jax.evaluation.summary import (
+    count_tracks,
+    provenance_of,
+    rows_of,
+    rows_over_runs,
+    summarize,
+    summary_of,
+    summary_table,
+    write_table,
+)
 
 NAN = float("nan")
 
 
 def record(run, track, **scores):
     methods = {method.removesuffix("_"): {"csdr_vocals": a, "usdr_vocals": b} for method, (a, b) in scores.items()}
-    return Record(track, run, "", 3.0, 8000, ["vocals"], methods, {"sdr_vocals": [1.0]})
+    return Record(track, run, "", "", 3.0, 8000, ["vocals"], methods, {"sdr_vocals": [1.0]})
 
 
 @pytest.fixture
@@ -43,9 +53,34 @@ def test_summary_skips_tracks_without_a_score(rows):
     summary = summarize(rows)
     assert summary["csdr_vocals_median"] == 2.5
     assert summary["csdr_vocals_mean"] == 2.5
-    assert summary["usdr_vocals_mean"] == float("inf")
-    assert "usdr_vocals_median" not in summary
     assert np.isnan(summarize(rows[1:2])["csdr_vocals_median"])
+
+
+def test_a_mean_is_of_what_is_finite_and_counts_say_of_how_many_tracks(rows):
+    for row, level in zip(rows, (-30.0, float("-inf"), -40.0), strict=True):
+        row["leakage_vocals"] = level
+    summary, counts = summarize(rows), count_tracks(rows)
+    assert (summary["usdr_vocals_mean"], summary["usdr_vocals_median"]) == (5.5, 6.0)
+    assert summary["leakage_vocals_median"] == -40 and "leakage_vocals_mean" not in summary
+    assert (counts["csdr_vocals_mean"], counts["usdr_vocals_mean"], counts["usdr_vocals_median"]) == (2, 2, 3)
+    assert summarize(rows[1:2])["usdr_vocals_mean"] == float("inf")
+
+
+def test_the_summary_counts_the_tracks_of_the_run_that_has_fewest(runs):
+    del runs["seed_1"][1].scores["silence"]
+    runs["seed_1"][0].scores["estimate"]["csdr_vocals"] = NAN
+    counts = summary_of(runs)["counts"]
+    assert counts["estimate"]["csdr_vocals_median"] == 1 and counts["estimate"]["usdr_vocals_mean"] == 2
+    assert counts["silence"] == dict.fromkeys(counts["silence"], 0) | {
+        "usdr_vocals_mean": 1, "usdr_vocals_median": 1
+    }  # fmt: skip
+
+
+def test_what_differs_in_how_records_were_made_is_all_named(runs):
+    (first, second), _ = runs.values()
+    made = [replace(first, made={"commit": "a", "jax": "1"}), replace(second, made={"commit": "b", "jax": "1"})]
+    assert provenance_of(made) == {"commit": "a, b", "jax": "1"}
+    assert provenance_of([*made, first]) == {"commit": "a, b, unknown", "jax": "1, unknown"}
 
 
 def test_csdr_is_summed_up_by_the_median_not_the_mean(rows):

@@ -3,9 +3,28 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from diffvs_jax.evaluation.report.markup import Html, duration, element
+from diffvs_jax.evaluation.report.markup import Html, duration, element, plural
 from diffvs_jax.evaluation.report.scores import Scores, text_of
 from diffvs_jax.evaluation.report.tables import scrolling
+
+
+def warnings(scores: Scores) -> list[Html]:
+    """What the scores lack: tracks that failed, that are not scored yet, or that were scored anew since."""
+    about, told = scores.about, []
+    failed, tracks = about.get("failed") or {}, about.get("tracks") or []
+    if failed:
+        lines = [element("li", line) for line in failed.values()]
+        told.append([f"{plural(len(failed), 'track')} could not be scored:", element("ul", *lines)])
+    if (left := about.get("num_tracks", 0) - len(tracks) - len(failed)) > 0:
+        told.append([f"{plural(left, 'track')} of {about['num_tracks']} not scored yet."])
+    if anew := {*tracks} - {*scores.tracks}:
+        told.append(
+            [
+                f"{plural(len(anew), 'track')} of {len(tracks)} scored anew, with other settings, or removed since "
+                "these scores were summed up: run evaluate again, to its end."
+            ]
+        )
+    return [element("div", *parts, class_="warning") for parts in told]
 
 
 def about_table(scores: Sequence[Scores]) -> Html:
@@ -45,6 +64,9 @@ def _facts(scores: Scores) -> Iterable[tuple[str, str]]:
         yield "sampler", ", ".join(f"{key} {_short(value)}" for key, value in about["sampler"].items())
     if about.get("sigmas"):
         yield "noise levels", ", ".join(f"{sigma:.4g}" for sigma in about["sigmas"])
+    for name, key in (("embedding", "embedding"), ("BSS-eval", "bss_eval"), ("computed in", "dtype")):
+        if text_of(about, key):
+            yield name, text_of(about, key)
     if about.get("time"):
         yield "time", ", ".join(f"{key} {duration(float(value))}" for key, value in about["time"].items())
     for name, key in (("diffvs_jax", "diffvs_jax"), ("commit", "commit"), ("Python", "python"), ("JAX", "jax")):

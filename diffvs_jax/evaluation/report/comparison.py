@@ -12,6 +12,7 @@ from diffvs_jax.evaluation.report.scores import Measure, Scores, measure_of, ste
 from diffvs_jax.evaluation.report.tables import number_cell, scrolling, sortable_table
 
 _SAMPLE = {"root": "data", "split": "split", "seconds": "seconds of each track"}  # which music was scored
+_HOW = {"embedding": "embedding", "bss_eval": "BSS-eval", "dtype": "precision"}
 
 
 class Figure(NamedTuple):
@@ -28,6 +29,7 @@ class Comparison(NamedTuple):
     Attributes:
       column: such as "csdr_vocals".
       pairs: track to its score here and there, both finite.
+      infinite: tracks that are left out since one of them is infinite.
       wins: tracks that are better here.
       losses: tracks that are better there.
       mean: of the differences, here minus there.
@@ -36,6 +38,7 @@ class Comparison(NamedTuple):
 
     column: str
     pairs: Mapping[str, tuple[float, float]]
+    infinite: int
     wins: int
     losses: int
     mean: Figure
@@ -51,6 +54,7 @@ def compare(here: Scores, there: Scores, column: str) -> Comparison:
     """Pairs tracks by name; each folder's score is the mean over its runs."""
     both = sorted({*here.tracks} & {*there.tracks})
     pairs = {track: (here.mean(track, column), there.mean(track, column)) for track in both}
+    infinite = sum(bool(np.isinf(pair).any()) for pair in pairs.values())
     pairs = {track: pair for track, pair in pairs.items() if np.isfinite(pair).all()}
     differences = np.array([a - b for a, b in pairs.values()])
     gains = differences if measure_of(column, here.stems).higher_is_better else -differences
@@ -58,7 +62,7 @@ def compare(here: Scores, there: Scores, column: str) -> Comparison:
         Figure(float(statistic(differences)) if pairs else float("nan"), *bootstrap_interval(differences, statistic))
         for statistic in (np.mean, np.median)
     )
-    return Comparison(column, pairs, int((gains > 0).sum()), int((gains < 0).sum()), mean, median)
+    return Comparison(column, pairs, infinite, int((gains > 0).sum()), int((gains < 0).sum()), mean, median)
 
 
 def comparison_section(here: Scores, there: Scores) -> list[Html]:
@@ -99,8 +103,9 @@ def _totals(compared: list[Comparison], here: Scores) -> Html:
         measure = measure_of(one.column, here.stems)
         name = f"{measure.name} {stem_of(one.column, here.stems)}"
         unit = ", ".join(part for part in (measure.unit, "" if measure.higher_is_better else "lower is better") if part)
-        counts = [str(value) for value in (len(one.pairs), one.wins, one.losses)]
-        texts = [*counts, _told(one.mean, measure), _told(one.median, measure)]
+        left_out: str | Html = element("small", f"{one.infinite} infinite left out") if one.infinite else ""
+        paired = element("span", str(len(one.pairs)), left_out)
+        texts = [paired, str(one.wins), str(one.losses), _told(one.mean, measure), _told(one.median, measure)]
         cells = [element("td", text, class_="number") for text in texts]
         rows.append(element("tr", element("th", name, element("small", unit), scope="row"), *cells))
     return scrolling("Wins and differences", element("thead", element("tr", *head)), element("tbody", *rows))
@@ -113,15 +118,21 @@ def _told(figure: Figure, measure: Measure) -> Html:
 
 def _warnings(here: Scores, there: Scores) -> list[str]:
     """What makes the comparison less than fair."""
+    music, how = (_differences(keys, here, there) for keys in (_SAMPLE, _HOW))
+    lines = [f"They did not score the same music: {music}."] if music else []
+    lines += [f"They did not score alike: {how}."] if how else []
+    alone = [len({*one.tracks} - {*other.tracks}) for one, other in ((here, there), (there, here))]
+    if any(alone):
+        lines.append(f"{plural(alone[0], 'track')} only here and {alone[1]} only there are left out.")
+    return lines
+
+
+def _differences(keys: Mapping[str, str], here: Scores, there: Scores) -> str:
     told = []
-    for key, name in _SAMPLE.items():
+    for key, name in keys.items():
         ours, theirs = (
             "all" if one.about.get(key) == 0 else text_of(one.about, key) or "unknown" for one in (here, there)
         )
         if ours != theirs:
             told.append(f"{name}: {ours} here, {theirs} there")
-    lines = [f"They did not score the same music: {'; '.join(told)}."] if told else []
-    alone = [len({*one.tracks} - {*other.tracks}) for one, other in ((here, there), (there, here))]
-    if any(alone):
-        lines.append(f"{plural(alone[0], 'track')} only here and {alone[1]} only there are left out.")
-    return lines
+    return "; ".join(told)

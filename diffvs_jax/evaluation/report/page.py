@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path, PurePath
 
 from diffvs_jax.evaluation.records import ESTIMATE
-from diffvs_jax.evaluation.report.about import about_table
+from diffvs_jax.evaluation.report.about import about_table, warnings
 from diffvs_jax.evaluation.report.comparison import comparison_section
 from diffvs_jax.evaluation.report.markup import Html, element, join, number, plural
 from diffvs_jax.evaluation.report.players import extremes, players
@@ -89,7 +89,7 @@ def _sections(scores: Scores, other: Scores | None) -> list[tuple[str, str, list
     ]
     return [
         ("comparison", "Comparison", comparison_section(scores, other) if other else []),
-        ("summary", "Summary", [summary_table(scores)]),
+        ("summary", "Summary", [*warnings(scores), summary_table(scores)]),
         ("published", "Published figures", published_tables(scores)),
         ("tracks", "Tracks", tracks if anchors else []),
         ("seconds", "Seconds", [frame_plot(scores)]),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from diffvs_jax.evaluation.records import ESTIMATE
-from diffvs_jax.evaluation.report.markup import Html, duration, element, number
+from diffvs_jax.evaluation.report.markup import Html, duration, element, number, plural
 from diffvs_jax.evaluation.report.scores import Scores, measure_of, stem_of
 from diffvs_jax.evaluation.report.tables import scrolling, sortable_cell, sortable_table
 
@@ -32,7 +32,7 @@ def summary_table(scores: Scores) -> Html:
         for method in dict.fromkeys(methods):
             keys = [f"{measure}_{stem}{statistic}" for measure, statistic in kinds]
             own = method == ESTIMATE
-            cells = [_summary_cell(summary[method], spread if own else {}, key, scores) for key in keys]
+            cells = [_summary_cell(scores, method, spread if own else {}, key) for key in keys]
             name = element("th", METHODS.get(method, method), scope="row")
             rows.append(element("tr", name, *cells, class_="own" if own else None))
         bodies.append(element("tbody", *rows))
@@ -83,7 +83,8 @@ def _measure_head(column: str, scores: Scores) -> tuple[str, str]:
     return measure_of(column, scores.stems).name, stem_of(column, scores.stems)
 
 
-def _summary_cell(values: Mapping[str, float], spread: Mapping[str, float], key: str, scores: Scores) -> Html:
+def _summary_cell(scores: Scores, method: str, spread: Mapping[str, float], key: str) -> Html:
+    values = scores.about["summary"][method]
     if key not in values:
         return element("td", "", class_="number")
     column = key.removesuffix("_median").removesuffix("_mean")
@@ -91,4 +92,7 @@ def _summary_cell(values: Mapping[str, float], spread: Mapping[str, float], key:
     text: list[str] = [number(float(values[key]), digits)]
     if len(scores.runs) > 1 and key in spread and not math.isnan(spread[key]):
         text.append(element("small", f" ± {number(float(spread[key]), digits)}", class_="spread"))
+    count = (scores.about.get("counts") or {}).get(method, {}).get(key)
+    if count and count < len(scores.tracks):
+        text.append(element("small", f" {count} of {plural(len(scores.tracks), 'track')}"))
     return element("td", *text, class_="number")

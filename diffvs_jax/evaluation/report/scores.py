@@ -2,14 +2,14 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation.records import ESTIMATE, Record, load_records, read_json
+from diffvs_jax.evaluation.records import ESTIMATE, Record, load_record, load_records, read_json, record_path
 
 
 class Measure(NamedTuple):
@@ -96,23 +96,20 @@ class Scores:
 
 
 def load_scores(folder: Path) -> Scores:
-    """Reads ``summary.json`` and the records that it is of; all of them where it names none.
+    """Reads ``summary.json`` and the records that it is of; all records where there is no summary.
+
+    Records that were scored anew since, with other settings, are not the summary's.
 
     Raises:
       InputError: the folder has neither, or one of the files cannot be read.
     """
     folder = Path(folder)
     about = _read_summary(folder / "summary.json")
-    by_run: dict[str, dict[str, Record]] = {}
-    tracks, names = about.get("tracks"), _mapping(about, "runs")
-    for record in load_records(folder):
-        if (tracks and record.track not in tracks) or (names and record.run not in names):
-            continue  # left by another evaluation into this folder
-        by_run.setdefault(str(record.run), {})[str(record.track)] = record
-    if not about and not by_run:
+    runs: dict[str, dict[str, Record]] = {}
+    for record in _records_of(folder, about) if about else load_records(folder):
+        runs.setdefault(str(record.run), {})[str(record.track)] = record
+    if not about and not runs:
         raise InputError(f"{folder}: holds no scores; give the folder that evaluate's --output named")
-    order = [name for name in names if name in by_run]
-    runs = {name: by_run[name] for name in dict.fromkeys([*order, *by_run])}
     return Scores(folder, about, runs, _stems(about, runs))
 
 
@@ -132,6 +129,14 @@ def text_of(about: Mapping[str, Any], key: str) -> str:
     """What a summary says under a key, as text; "" where it says nothing."""
     value = about.get(key, "")
     return "" if isinstance(value, float) and np.isnan(value) else str(value)
+
+
+def _records_of(folder: Path, about: Mapping[str, Any]) -> Iterator[Record]:
+    for run, settings in _mapping(about, "settings").items():
+        for track in about.get("tracks", ()):
+            path = record_path(folder, run, track)
+            if path.is_file() and (record := load_record(path)).settings == settings:
+                yield record
 
 
 def _mapping(about: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -64,6 +64,10 @@ def write_scores(
             "stems": list(STEMS),
             "summary": {"estimate": estimate}
             | {name: {key: value + gain for key, value in estimate.items()} for name, gain in baselines.items()},
+            "tracks": sorted(names),
+            "settings": dict.fromkeys(runs, "same"),
+            "counts": {},
+            "failed": {},
             "spread": {key: _spread([run[key] for run in runs.values()]) for key in keys},
             "runs": runs,
             "time": {"wall": 4000.0, "network": 3500.0, "decode": 100.0, "score": 300.0},
@@ -110,6 +114,7 @@ def _record(folder, name, place, seed, better, excerpts, num_seconds, sounds, ra
         track=name,
         run=f"seed_{seed}",
         settings="same",
+        files="",
         seconds=float(num_seconds),
         sample_rate=rate,
         stems=STEMS,

@@ -98,6 +98,13 @@ def test_a_click_sorts_and_another_turns_it_round(page):
     assert head(page, 2).get_attribute("aria-sort") == "ascending"
 
 
+def test_an_infinite_score_is_the_largest(page):
+    place = next(place for place in range(2, 9) if head(page, place).text.startswith("SI-SDR"))
+    head(page, place).find_element("css selector", "button").click()
+    first = page.find_element("css selector", f"#table-tracks tbody tr:first-child > :nth-child({place + 1})")
+    assert head(page, place).get_attribute("aria-sort") == "descending" and first.text == "∞"
+
+
 def test_the_keyboard_sorts_too(page):
     button = head(page, 0).find_element("css selector", "button")
     button.send_keys(" ")

@@ -43,7 +43,8 @@ def test_the_other_way_round_is_the_opposite(both):
 
 def test_infinite_scores_are_left_out(both):
     assert ODD_NAMES[0] not in compare(*both, "sisdr_vocals").pairs
-    assert len(compare(*both, "sisdr_vocals").pairs) == 2
+    one = compare(*both, "sisdr_vocals")
+    assert len(one.pairs) == 2 and one.infinite == 1 and compare(*both, "csdr_vocals").infinite == 0
 
 
 def test_where_lower_is_better_less_wins(tmp_path):
@@ -63,8 +64,11 @@ def test_the_page_says_what_differs(compared):
     warnings = [read(p) for p in page.iter("p") if p.get("class") == "warning"]
     assert warnings == [
         "They did not score the same music: seconds of each track: all here, 30.0 there.",
+        "They did not score alike: embedding: unknown here, mine there.",
         "1 track only here and 0 only there are left out.",
     ]
+    totals = {line[0]: line[1] for line in rows(table_of(page, "Wins and differences"))}
+    assert totals["SI-SDR vocalsdB"] == "21 infinite left out" and totals["cSDR vocalsdB"] == "3"
     about = rows(table_of(page, "About these scores"))
     assert ["config", "fabricated", "other"] in about and ["seeds", "0, 1", "0"] in about
 

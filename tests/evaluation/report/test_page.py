@@ -8,10 +8,14 @@ import pytest
 from diffvs_jax import report as command
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.records import load_records, read_json, save_record, write_json
+from diffvs_jax.evaluation.report.markup import element
 from diffvs_jax.evaluation.report.page import write_report
+from diffvs_jax.evaluation.report.results import summary_table
 from diffvs_jax.evaluation.report.scores import load_scores
 from tests.evaluation.report.fabricated import ODD_NAMES, write_scores
 from tests.evaluation.report.parsed import parse, read, rows, table_of
+
+COUNTS = {"csdr_vocals_median": 3, "csdr_vocals_mean": 4}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +75,15 @@ def test_no_two_elements_have_one_anchor(compared):
 def test_the_summary_has_the_spread_over_seeds_and_the_baselines(page, scores_folder):
     about = read_json(scores_folder / "summary.json")
     lines = rows(table_of(page, "Scores of this run and its baselines"))
-    assert lines[0] == ["", "cSDRmedian, dB", "cSDRmean, dB", "uSDRmean, dB", "SI-SDRmean, dB"]
+    assert lines[0] == [
+        "",
+        "cSDRmedian, dB",
+        "cSDRmean, dB",
+        "uSDRmean, dB",
+        "uSDRmedian, dB",
+        "SI-SDRmean, dB",
+        "SI-SDRmedian, dB",
+    ]
     mean, spread = (part["csdr_vocals_median"] for part in (about["summary"]["estimate"], about["spread"]))
     assert lines[2][:2] == ["this run", f"{mean:.2f} ± {spread:.2f}"]
     assert [line[0] for line in lines[1:7]] == [
@@ -100,6 +112,19 @@ def test_what_made_the_scores_is_told(page):
     assert told["time"].startswith("wall 1:06:40") and told["scored"] == "whole tracks"
     line = "runs/fabricated, step 1000 · config 0123456789ab · seeds 0, 1 · heun, 7 steps · diffvs_jax 0.1.0 (abc1234)"
     assert line in read(page.find(".//header"))
+
+
+def test_numbers_of_fewer_tracks_than_there_are_say_so(page, scores_folder):
+    of_four = rows(table_of(page, "Scores of this run and its baselines"))[2]
+    assert not any("of 4 tracks" in cell for cell in of_four)
+    about = read_json(scores_folder / "summary.json")
+    changed = dataclasses.replace(load_scores(scores_folder), about={**about, "counts": {"estimate": COUNTS}})
+    line = rows(parse(element("main", summary_table(changed))))[2]
+    assert line[1].endswith("3 of 4 tracks") and not line[2].endswith("tracks")
+
+
+def test_what_is_not_scored_yet_is_said(tiny):
+    assert "2 tracks of 3 not scored yet." in read(written(changed(tiny, num_tracks=3)))
 
 
 def test_the_day_is_that_of_the_summary(tiny):
