@@ -1,6 +1,6 @@
 """Finished estimates of any separator, beside the references that they are scored against."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +28,38 @@ def find_folder(root: Path, split: str, track: str) -> Path:
     raise InputError(f"{track}: no estimates; expected {root / split / track} or {root / track}, with vocals.wav")
 
 
-def find_targets(root: Path, split: str) -> tuple[str, ...]:
-    """Stems that are estimated, by the first track that lies there: vocals first, what is left not among them.
+def find_targets(root: Path, split: str, wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """Stems to score: those that are wanted, or else all that every track's folder has.
+
+    Vocals come first. What is left of the mixture is no stem, and a folder without stems is no track's.
 
     Raises:
-      InputError: no estimates.
+      InputError: no estimates, or a wanted stem that no folder has, or none that all of them have.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder of estimates")
-    for folder in folders(root / split if (root / split).is_dir() else root):
-        stems = {path.stem for path in audio_files(folder)} - {*_INSTRUMENTAL, *_NO_TARGETS}
-        if stems:
-            return tuple(sorted(stems, key=lambda stem: (stem != VOCALS, stem)))
-    raise InputError(
-        f"{root}: holds no estimates; expected {root / split / 'TRACK' / 'vocals.wav'}, TRACK as in the data"
-    )
+    at = root / split if (root / split).is_dir() else root
+    found = [stems for folder in folders(at) if (stems := _stems(folder))]
+    if not found:
+        raise InputError(
+            f"{root}: holds no estimates; expected {root / split / 'TRACK' / 'vocals.wav'}, TRACK as in the data"
+        )
+    there = _vocals_first(set.union(*found))
+    if unknown := [stem for stem in wanted if stem not in there]:
+        raise InputError(
+            f"--targets={','.join(wanted)}: no track in {at} has '{unknown[0]}'; choose from {', '.join(there)}"
+        )
+    if not (targets := tuple(wanted) or _vocals_first(set.intersection(*found))):
+        raise InputError(f"{at}: no stem is there for every track; choose from {', '.join(there)} by --targets")
+    return targets
+
+
+def _stems(folder: Path) -> set[str]:
+    return {path.stem for path in audio_files(folder)} - {*_INSTRUMENTAL, *_NO_TARGETS}
+
+
+def _vocals_first(stems: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(stems, key=lambda stem: (stem != VOCALS, stem)))
 
 
 def fingerprint(root: Path, split: str, track: str) -> list:

@@ -119,15 +119,16 @@ class OfFiles:
     Args:
       root: their folder, ``[SPLIT/]TRACK/STEM.wav``.
       split: of the data set.
+      targets: stems to score; none: see ``estimates.find_targets``.
 
     Raises:
       InputError: no estimates there.
     """
 
-    def __init__(self, root: Path, split: str):
+    def __init__(self, root: Path, split: str, targets: Sequence[str] = ()):
         self._root, self._split = root, split
         self.runs: tuple[str, ...] = ("estimates",)
-        self.targets = estimates.find_targets(root, split)
+        self.targets = estimates.find_targets(root, split, targets)
         self.busy_seconds = 0.0
 
     def separate(

@@ -105,6 +105,22 @@ def test_targets_are_what_is_there(tmp_path):
         find_targets(tmp_path / "hollow", "test")
 
 
+def test_targets_are_what_every_track_has_or_those_that_are_chosen(tmp_path):
+    for song, stems in (("a", ("bass", "drums", "vocals")), ("b", ("drums", "vocals")), ("c", ("vocals", "drums"))):
+        for stem in stems:
+            write(tmp_path / "test" / song / f"{stem}.wav", 8)
+    (tmp_path / "test" / "notes").mkdir()
+    write(tmp_path / "test" / "left" / "instrumental.wav", 8)
+    assert find_targets(tmp_path, "test") == ("vocals", "drums")
+    assert find_targets(tmp_path, "test", ["drums"]) == ("drums",)
+    assert find_targets(tmp_path, "test", ["vocals", "bass"]) == ("vocals", "bass")
+    with pytest.raises(InputError, match="--targets=vocals,piano: .* has 'piano'; choose from vocals, bass, drums"):
+        find_targets(tmp_path, "test", ["vocals", "piano"])
+    write(tmp_path / "test" / "d" / "piano.wav", 8)
+    with pytest.raises(InputError, match="no stem is there for every track; choose from vocals, .* by --targets"):
+        find_targets(tmp_path, "test")
+
+
 def test_a_changed_estimate_is_known(tmp_path):
     write(tmp_path / "song" / "vocals.wav")
     before = fingerprint(tmp_path, "test", "song")
