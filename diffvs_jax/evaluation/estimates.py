@@ -1,7 +1,7 @@
 """Finished estimates of any separator, beside the references that they are scored against."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -16,16 +16,25 @@ _INSTRUMENTAL = (INSTRUMENTAL, "accompaniment", "no_vocals")
 _NO_TARGETS = ("mixture", "rest")
 
 
-def find_folder(root: Path, split: str, track: str) -> Path:
-    """Where a track's estimates lie: ``root/split/TRACK`` or ``root/TRACK``.
+def find_folder(root: Path, split: str, names: Sequence[str]) -> Path:
+    """Where a track's estimates lie: ``root/split/NAME`` or ``root/NAME``, of the first name that is there.
+
+    A name may be that of a folder in a folder; one that leads out of ``root`` is passed over.
 
     Raises:
-      InputError: in neither.
+      InputError: in none of them.
     """
-    for folder in (root / split / track, root / track):
-        if folder.is_dir():
-            return folder
+    for name in filter(_leads_inwards, names):
+        for folder in (root / split / name, root / name):
+            if folder.is_dir():
+                return folder
+    track = names[-1]
     raise InputError(f"{track}: no estimates; expected {root / split / track} or {root / track}, with vocals.wav")
+
+
+def _leads_inwards(name: str) -> bool:
+    path = PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def find_targets(root: Path, split: str, wanted: Sequence[str] = ()) -> tuple[str, ...]:
@@ -62,10 +71,10 @@ def _vocals_first(stems: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(stems, key=lambda stem: (stem != VOCALS, stem)))
 
 
-def fingerprint(root: Path, split: str, track: str) -> list:
+def fingerprint(root: Path, split: str, names: Sequence[str]) -> list:
     """By what a track's estimates are known again: names, sizes, times of change; nothing where there are none."""
     try:
-        stats = [(path, path.stat()) for path in audio_files(find_folder(root, split, track))]
+        stats = [(path, path.stat()) for path in audio_files(find_folder(root, split, names))]
     except InputError:
         return []
     return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in stats]

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,8 @@ from diffvs_jax.inference.track import Track as Stream
 Stems = dict[str, np.ndarray]
 Advance = Callable[[float, float], None]
 _BLOCK = 2**17  # samples
+# What parts folders, and control characters and ends of lines.
+_UNFIT = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Entry(NamedTuple):
@@ -29,6 +32,12 @@ class Entry(NamedTuple):
 
     name: str
     track: Track
+
+    @property
+    def estimated_as(self) -> tuple[str, ...]:
+        """Names that others' estimates of it may have: the data set's own, then that of its files."""
+        numbered = self.name != _file_name(self.track)  # another track has its name, and the estimates of that name
+        return (self.name,) if numbered else tuple(dict.fromkeys((self.track.name, self.name)))
 
     def fingerprint(self) -> list:
         """What its references are known again by: stems with their files, and the mixture's; names, sizes, times."""
@@ -137,7 +146,7 @@ def read_estimates(
         for entry in entries:
             start = time.perf_counter()
             try:
-                paths = files_of(find_folder(root, split, entry.name), targets)
+                paths = files_of(find_folder(root, split, entry.estimated_as), targets)
                 clip = load_clip(entry.track, targets, seconds)
                 samples = round(entry.track.seconds * clip.sample_rate)
                 stems = load_estimates(paths, clip, samples, seconds)
@@ -171,12 +180,16 @@ def unique_names(tracks: Sequence[Track]) -> list[Entry]:
     entries: list[Entry] = []
     taken: set[str] = set()
     for track in tracks:
-        name = track.name.replace("/", "_").replace("\\", "_").strip(". ") or "track"
+        name = _file_name(track)
         free = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
         name = next(candidate for candidate in free if candidate.casefold() not in taken)
         taken.add(name.casefold())
         entries.append(Entry(name, track))
     return entries
+
+
+def _file_name(track: Track) -> str:
+    return _UNFIT.sub("_", track.name).strip(". ") or "track"
 
 
 def _blocks(audio: np.ndarray) -> Iterator[np.ndarray]:

@@ -142,7 +142,7 @@ class OfFiles:
 
     def depends_on(self, run: str, entry: Entry) -> Any:
         """See ``Source``."""
-        return estimates.fingerprint(self._root, self._split, entry.name)
+        return estimates.fingerprint(self._root, self._split, entry.estimated_as)
 
     def about(self) -> dict[str, Any]:
         """See ``Source``."""

@@ -1,0 +1,40 @@
+import dataclasses
+
+import pytest
+
+from diffvs_jax.data.datasets import stems_folder
+from diffvs_jax.evaluation.pipeline import Failures, unique_names
+from diffvs_jax.evaluation.sources import OfFiles
+from tests.evaluation.test_estimates import write
+from tests.helpers import write_song
+
+
+@pytest.fixture(scope="module")
+def track(tmp_path_factory):
+    return stems_folder(write_song(tmp_path_factory.mktemp("songs") / "song", 0))
+
+
+def entries(track, *names):
+    return unique_names([dataclasses.replace(track, name=name) for name in names])
+
+
+def test_names_hold_nothing_that_a_screen_obeys(track):
+    found = entries(track, "one\ntwo", "bell\x07 \x1b[2J", "next\x85line\u2028", "Björk – Jóga 愛")
+    assert [entry.name for entry in found] == ["one_two", "bell_ _[2J", "next_line_", "Björk – Jóga 愛"]
+
+
+def test_estimates_are_looked_for_by_the_data_sets_name_first(track):
+    found = entries(track, "AC/DC", "song", "song")
+    assert [entry.estimated_as for entry in found] == [("AC/DC", "AC_DC"), ("song",), ("song (2)",)]
+
+
+def test_estimates_under_the_data_sets_name_are_read_and_known(track, tmp_path):
+    write(tmp_path / "Song..." / "vocals.wav")
+    source = OfFiles(tmp_path, "test")
+    (entry,) = entries(track, "Song...")
+    assert entry.name == "Song"
+    failures = Failures()
+    (separated,) = source.separate("estimates", [entry], 0.0, failures, lambda done, left_out: None)
+    assert not failures.lines and separated.entry is entry
+    known = source.depends_on("estimates", entry)
+    assert known and source.depends_on("estimates", entries(track, "Other")[0]) == []
