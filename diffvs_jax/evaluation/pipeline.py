@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import itertools
 import re
 import time
@@ -23,6 +24,8 @@ from diffvs_jax.inference.track import Track as Stream
 Stems = dict[str, np.ndarray]
 Advance = Callable[[float, float], None]
 _BLOCK = 2**17  # samples
+# A full disk and its like: no track after this one could be written, either.
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # What parts folders, and control characters and ends of lines.
 _UNFIT = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -71,8 +74,9 @@ class Failures:
         self.lines[f"left out {len(self.lines) + 1}"] = line
 
     def add(self, entry: Entry, error: Exception) -> None:
-        """Keeps what is wrong with a track; whatever is no mistake of its files is raised."""
-        if not isinstance(error, InputError | OSError | FloatingPointError):
+        """Keeps what is wrong with a track; whatever is no mistake of its files, as a full disk, is raised."""
+        unwritten = isinstance(error, OSError) and error.errno in _UNWRITTEN
+        if unwritten or not isinstance(error, InputError | OSError | FloatingPointError):
             raise error
         text = str(error)
         self.lines[entry.name] = " ".join((text if entry.name in text else f"{entry.name}: {text}").split())

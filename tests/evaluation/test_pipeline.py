@@ -1,4 +1,6 @@
 import dataclasses
+import errno
+import os
 
 import pytest
 
@@ -38,3 +40,13 @@ def test_estimates_under_the_data_sets_name_are_read_and_known(track, tmp_path):
     assert not failures.lines and separated.entry is entry
     known = source.depends_on("estimates", entry)
     assert known and source.depends_on("estimates", entries(track, "Other")[0]) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_ends_the_run(track, code):
+    (entry,) = entries(track, "song")
+    failures = Failures()
+    with pytest.raises(OSError, match=os.strerror(code)):
+        failures.add(entry, OSError(code, os.strerror(code), "song.json"))
+    failures.add(entry, OSError(errno.ENOENT, "No such file or directory", "vocals.wav"))
+    assert list(failures.lines) == ["song"]
