@@ -8,7 +8,7 @@ import numpy as np
 from diffvs_jax.audio import files
 from diffvs_jax.data.tracks import SAME_LENGTH, audio_files, folders
 from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation.clips import Clip, middle
+from diffvs_jax.evaluation.clips import Clip
 from diffvs_jax.inference.remainder import INSTRUMENTAL, VOCALS, add_remainder
 
 # How others call what is left without the vocals.
@@ -95,32 +95,30 @@ def files_of(folder: Path, targets: Sequence[str]) -> dict[str, Path]:
     return named | ({INSTRUMENTAL: left[0]} if left and VOCALS in targets else {})
 
 
-def load_estimates(paths: dict[str, Path], clip: Clip, num_samples: int, seconds: float) -> dict[str, np.ndarray]:
+def load_estimates(paths: dict[str, Path], clip: Clip) -> dict[str, np.ndarray]:
     """A track's estimates like its references; what is left is the mixture without them where it has no file.
 
     Args:
       paths: of ``files_of``.
-      clip: the references, cut to ``seconds``.
-      num_samples: of the whole track.
-      seconds: see ``load_clip``.
+      clip: the references of the whole track.
 
     Raises:
       InputError: another rate, other channels, or another length than the references have.
     """
     targets: dict[str, np.ndarray] = {}
     left: dict[str, np.ndarray] = {}
+    num_samples, channels = clip.mixture.shape
     for name, path in paths.items():
         audio, rate = files.load(path)
-        if rate != clip.sample_rate or audio.shape[1] != clip.mixture.shape[1]:
+        if rate != clip.sample_rate or audio.shape[1] != channels:
             raise InputError(
                 f"{path}: {rate} Hz and {audio.shape[1]} channels; the references have {clip.sample_rate} Hz "
-                f"and {clip.mixture.shape[1]}; separate, or convert, to the same"
+                f"and {channels}; separate, or convert, to the same"
             )
         if abs(len(audio) - num_samples) > SAME_LENGTH * rate:
             raise InputError(
                 f"{path}: lasts {len(audio) / rate:.2f} s, the references {num_samples / rate:.2f} s; "
                 f"they may differ by {SAME_LENGTH} s"
             )
-        part = files.fit_length(audio, num_samples)[middle(num_samples, rate, seconds)]
-        (left if name == INSTRUMENTAL else targets)[name] = part
+        (left if name == INSTRUMENTAL else targets)[name] = files.fit_length(audio, num_samples)
     return add_remainder(clip.mixture, targets) | left

@@ -15,7 +15,7 @@ import numpy as np
 
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation.clips import Clip, load_clip
+from diffvs_jax.evaluation.clips import Clip, load_clip, middle
 from diffvs_jax.evaluation.estimates import files_of, find_folder, load_estimates
 from diffvs_jax.inference.ahead import ahead
 from diffvs_jax.inference.separator import Separator
@@ -151,9 +151,7 @@ def read_estimates(
             start = time.perf_counter()
             try:
                 paths = files_of(find_folder(root, split, entry.estimated_as), targets)
-                clip = load_clip(entry.track, targets, seconds)
-                samples = round(entry.track.seconds * clip.sample_rate)
-                stems = load_estimates(paths, clip, samples, seconds)
+                clip, stems = _load_both(entry.track, paths, targets, seconds)
             except Exception as error:
                 failures.add(entry, error)
                 continue
@@ -162,6 +160,12 @@ def read_estimates(
     for found in ahead(read(), depth=1):
         advance(len(found.clip.mixture) / found.clip.sample_rate, 0.0)
         yield found
+
+
+def _load_both(track: Track, paths: dict[str, Path], targets: Sequence[str], seconds: float) -> tuple[Clip, Stems]:
+    clip = load_clip(track, targets)
+    stems = load_estimates(paths, clip)
+    return clip.middle(seconds), {name: middle(stem, clip.sample_rate, seconds) for name, stem in stems.items()}
 
 
 def score_beside(tracks: Iterable[Separated], score: Callable[[Separated], None]) -> None:

@@ -24,8 +24,8 @@ def song(tmp_path):
     return load_clip(track, ["vocals"])
 
 
-def load(folder, clip, targets=("vocals",), seconds=0.0):
-    return load_estimates(files_of(folder, targets), clip, LENGTH, seconds)
+def load(folder, clip, targets=("vocals",)):
+    return load_estimates(files_of(folder, targets), clip)
 
 
 def test_without_a_file_what_is_left_is_the_mixture_without_the_vocals(song, tmp_path):
@@ -58,15 +58,6 @@ def test_an_estimate_may_differ_a_little_in_length(song, tmp_path, missing):
     both = min(LENGTH, LENGTH - missing)
     np.testing.assert_array_equal(found[:both], vocals[:both])
     assert not found[both:].any()
-
-
-def test_the_middle_of_an_estimate_is_that_of_its_song(tmp_path):
-    track = stems_folder(write_song(tmp_path / "song", 0))
-    clip = load_clip(track, ["vocals"], 0.5)
-    vocals = write(tmp_path / "stems" / "vocals.wav")
-    start = (LENGTH - RATE // 2) // 2
-    found = load(tmp_path / "stems", clip, seconds=0.5)["vocals"]
-    np.testing.assert_array_equal(found, vocals[start : start + RATE // 2])
 
 
 @pytest.mark.parametrize(
