@@ -18,10 +18,9 @@ from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.clips import Clip, load_clip, middle
 from diffvs_jax.evaluation.estimates import files_of, find_folder, load_estimates
 from diffvs_jax.inference.ahead import ahead
-from diffvs_jax.inference.separator import Separator
+from diffvs_jax.inference.separator import Separator, Stems
 from diffvs_jax.inference.track import Track as Stream
 
-Stems = dict[str, np.ndarray]
 Advance = Callable[[float, float], None]
 _BLOCK = 2**17  # samples
 # A full disk and its like: no track after this one could be written, either.

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from diffvs_jax.evaluation import estimates, pipeline
-from diffvs_jax.evaluation.baselines import Stems
 from diffvs_jax.evaluation.clips import Clip
 from diffvs_jax.evaluation.pipeline import Advance, Entry, Failures, Separated
 from diffvs_jax.evaluation.provenance import digest
-from diffvs_jax.inference.separator import Separator
+from diffvs_jax.inference.separator import Separator, Stems
 from diffvs_jax.model import weights
 
 _SECTIONS = ("audio", "edm", "model", "sampler", "separation")
