@@ -47,6 +47,7 @@ from diffvs_jax.training.processes import finish_processes, start_processes
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A training run's workdir, an export, or a model's name.")
 _ESTIMATES = flags.DEFINE_string("estimates", None, "Folder of finished estimates, [SPLIT/]TRACK/vocals.wav.")
+_TARGETS = flags.DEFINE_list("targets", None, "Stems of --estimates; all that every track has by default.")
 _ROOT = flags.DEFINE_string("root", None, "Data set with the references, [KIND:]FOLDER as of data.root.", required=True)
 flags.DEFINE_alias("references", "root")
 _SPLIT = flags.DEFINE_string("split", None, "Which tracks; test by default, or all where a data set has no splits.")
@@ -89,7 +90,7 @@ def main(arguments: list[str]) -> None:
     if jax.process_count() > 1:
         finish_processes()  # they have nothing more to tell each other, and need not end together
     if model is None:
-        _score(OfFiles(Path(_ESTIMATES.value or ""), _split()), output)
+        _score(OfFiles(Path(_ESTIMATES.value or ""), _split(), _TARGETS.value or ()), output)
         return
     cli.change_settings(model.config, _SET.value)
     use_cache(model.config.compilation_cache)
@@ -177,6 +178,8 @@ def _check_flags() -> None:
     for flag in (_SET, _SEEDS):
         if _ESTIMATES.value and flag.present:
             raise InputError(f"--{flag.name} is a model's, and --estimates has none: leave it out")
+    if _TARGETS.value and not _ESTIMATES.value:
+        raise InputError(f"--targets={','.join(_TARGETS.value)}: a model has its own; give it with --estimates alone")
     if _BSS_EVAL.value == "museval":
         museval_metrics()  # before hours of work, rather than after
     if _SECONDS.value != 0:
@@ -234,7 +237,7 @@ def _about(source: Source, embedding: Embedding | None) -> dict[str, Any]:
         "seconds": _SECONDS.value,
         "set": _SET.value,
         "bss_eval": _BSS_EVAL.value,
-        "embedding": embedding.name if embedding else "none",
+        "embedding": " ".join(filter(None, [embedding.name, embedding.fingerprint])) if embedding else "none",
         "dtype": _DTYPE.value,
     }
 

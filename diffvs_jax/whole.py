@@ -11,6 +11,9 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a path beside a file, in its folder, which is made. What is written there takes the file's place.
 
     It does when the block ends; an error removes it and leaves the file as it was.
+
+    Raises:
+      OSError: the disk's, with the file's name: one of writing, unlike one of opening, has none.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -18,5 +21,9 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.replace(path)
+    except OSError as error:
+        if error.filename or not error.errno:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from diffvs_jax.whole import whole_file
@@ -20,3 +22,15 @@ def test_an_error_leaves_the_file_as_it_was(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_files_name(tmp_path):
+    with (
+        pytest.raises(OSError, match="No space") as caught,
+        whole_file(tmp_path / "file.txt"),
+        open("/dev/full", "w") as f,
+    ):
+        f.write("more")
+    assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(tmp_path / "file.txt")
+    with pytest.raises(OSError, match=r"^in words$"), whole_file(tmp_path / "file.txt"):
+        raise OSError("in words")

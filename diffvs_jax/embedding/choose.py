@@ -1,5 +1,6 @@
 """Which embedding a command uses: what its flag ``--embedding`` means."""
 
+import hashlib
 import importlib
 import re
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import jax
 from diffvs_jax.embedding.encoder import Embedder
 from diffvs_jax.embedding.hub import cache_folder, find_snapshot
 from diffvs_jax.embedding.mse import Embed
-from diffvs_jax.embedding.published import Published, load_published
+from diffvs_jax.embedding.published import Published, fingerprint, load_published
 from diffvs_jax.errors import InputError
 
 MODEL = "m-a-p/MERT-v1-95M"
@@ -21,10 +22,18 @@ _BATCH_ON_ACCELERATORS = 8  # chunks of ten seconds
 
 
 class Embedding(NamedTuple):
-    """An embedding, and a name to put over its column."""
+    """An embedding.
+
+    Attributes:
+      name: to put over its column.
+      embed: the function.
+      fingerprint: a short hash of what it computes with: weights and their settings, or the source file of a
+        user's module; empty where there is none to read.
+    """
 
     name: str
     embed: Embed
+    fingerprint: str = ""
 
 
 def open_embedding(choice: str, say: Callable[[str], None]) -> Embedding | None:
@@ -44,7 +53,7 @@ def open_embedding(choice: str, say: Callable[[str], None]) -> Embedding | None:
     if choice == "auto":
         return _automatic(say)
     if re.fullmatch(r"[\w.]+:\w+", choice):
-        return Embedding(choice, _imported(choice))
+        return _imported(choice)
     try:
         return _encoder(load_published(Path(choice)))
     except InputError as error:
@@ -70,15 +79,18 @@ def _automatic(say: Callable[[str], None]) -> Embedding | None:
 
 def _encoder(published: Published) -> Embedding:
     embedder = Embedder(published, batch_size=1 if jax.default_backend() == "cpu" else _BATCH_ON_ACCELERATORS)
-    return Embedding(f"{published.name}, layer {embedder.layer}", embedder)
+    return Embedding(f"{published.name}, layer {embedder.layer}", embedder, fingerprint(published))
 
 
-def _imported(choice: str) -> Embed:
+def _imported(choice: str) -> Embedding:
     module, _, name = choice.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
+        imported = importlib.import_module(module)
+        function = getattr(imported, name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"embedding '{choice}': {error}") from None
     if not callable(function):
         raise InputError(f"embedding '{choice}': is no function")
-    return function
+    source = Path(getattr(imported, "__file__", None) or "")
+    known = hashlib.blake2b(source.read_bytes(), digest_size=8).hexdigest() if source.is_file() else ""
+    return Embedding(choice, function, known)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import jax
 import numpy as np
 
 Embed = Callable[[np.ndarray, int], Iterable[np.ndarray] | np.ndarray]
 """Any embedding: a function from (audio ``[samples, channels]``, sample rate in Hz) to blocks of
-vectors ``[frames, features]``, one after the other in time, or to one array of them all.
+vectors ``[frames, features]``, one after the other in time, or to one array of them all, of NumPy,
+JAX or PyTorch. All are finite real numbers.
 
 Audio of one length must give blocks of the same shapes, whatever is in it. Blocks that are made as
 they are asked for, by a generator, are never all in memory.
@@ -36,7 +38,8 @@ def embedding_mses(
       One number per estimate, summed up in float64; NaN where the audio is too short for a frame.
 
     Raises:
-      ValueError: an estimate of another shape than the reference, or blocks of other shapes.
+      ValueError: an estimate of another shape than the reference, blocks of other shapes, or what is no block of
+        finite numbers.
     """
     for estimate in estimates:
         if estimate.shape != reference.shape:
@@ -53,7 +56,12 @@ def embedding_mses(
 
 
 def _blocks(embedding: Iterable[np.ndarray] | np.ndarray) -> Iterator[np.ndarray]:
-    if isinstance(embedding, np.ndarray):
-        yield embedding
-    else:
-        yield from (np.asarray(block) for block in embedding)
+    blocks = [embedding] if hasattr(embedding, "__array__") else embedding  # NumPy's, JAX's, PyTorch's
+    for block in map(np.asarray, blocks):
+        if block.ndim != 2 or not any(jax.dtypes.issubdtype(block.dtype, kind) for kind in (np.floating, np.integer)):
+            raise ValueError(
+                f"a block of vectors is [frames, features] of real numbers, not {block.shape} {block.dtype}"
+            )
+        if not np.isfinite(block).all():
+            raise ValueError(f"a block of vectors, {block.shape}, holds NaN or infinite numbers")
+        yield block

@@ -1,5 +1,6 @@
 """Published weights of HuBERT and MERT as HuggingFace keeps them: ``config.json`` and the numbers beside it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,6 +70,15 @@ def load_published(path: Path, name: str | None = None) -> Published:
         message = str(error)
         raise InputError(message if message.startswith(str(file)) else f"{file.parent}: {message}") from None
     return Published(name or file.parent.resolve().name, settings, params, rate or _RATES["hubert"])
+
+
+def fingerprint(published: Published) -> str:
+    """Tells weights apart: a short hash of parameters, settings and rate, whatever their name."""
+    digest = hashlib.blake2b(f"{published.settings} {published.sample_rate}".encode(), digest_size=8)
+    for path, leaf in sorted(traverse_util.flatten_dict(published.params, sep="/").items()):
+        digest.update(f"{path} {leaf.shape}".encode())
+        digest.update(np.ascontiguousarray(leaf).data)
+    return digest.hexdigest()
 
 
 def to_params(arrays: Mapping[str, np.ndarray], settings: HubertSettings) -> Any:

@@ -7,11 +7,11 @@ from scipy.signal import ShortTimeFFT, get_window
 
 from diffvs_jax.evaluation.clips import Clip
 from diffvs_jax.inference.remainder import add_remainder
+from diffvs_jax.inference.separator import Stems
 
 BASELINES = ("mixture", "silence", "oracle", "one_step")
 """The mixture taken for every stem, silence for the targets, the ideal ratio mask, the model's one-step estimate."""
 
-Stems = dict[str, np.ndarray]
 _N_FFT, _HOP = 4096, 1024  # of the paper's spectrograms
 _AT_ONCE = 1_000_000  # samples whose spectrograms are in memory
 

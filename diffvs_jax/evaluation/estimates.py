@@ -1,14 +1,14 @@
 """Finished estimates of any separator, beside the references that they are scored against."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from diffvs_jax.audio import files
 from diffvs_jax.data.tracks import SAME_LENGTH, audio_files, folders
 from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation.clips import Clip, middle
+from diffvs_jax.evaluation.clips import Clip
 from diffvs_jax.inference.remainder import INSTRUMENTAL, VOCALS, add_remainder
 
 # How others call what is left without the vocals.
@@ -16,39 +16,65 @@ _INSTRUMENTAL = (INSTRUMENTAL, "accompaniment", "no_vocals")
 _NO_TARGETS = ("mixture", "rest")
 
 
-def find_folder(root: Path, split: str, track: str) -> Path:
-    """Where a track's estimates lie: ``root/split/TRACK`` or ``root/TRACK``.
+def find_folder(root: Path, split: str, names: Sequence[str]) -> Path:
+    """Where a track's estimates lie: ``root/split/NAME`` or ``root/NAME``, of the first name that is there.
+
+    A name may be that of a folder in a folder; one that leads out of ``root`` is passed over.
 
     Raises:
-      InputError: in neither.
+      InputError: in none of them.
     """
-    for folder in (root / split / track, root / track):
-        if folder.is_dir():
-            return folder
+    for name in filter(_leads_inwards, names):
+        for folder in (root / split / name, root / name):
+            if folder.is_dir():
+                return folder
+    track = names[-1]
     raise InputError(f"{track}: no estimates; expected {root / split / track} or {root / track}, with vocals.wav")
 
 
-def find_targets(root: Path, split: str) -> tuple[str, ...]:
-    """Stems that are estimated, by the first track that lies there: vocals first, what is left not among them.
+def _leads_inwards(name: str) -> bool:
+    path = PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def find_targets(root: Path, split: str, wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """Stems to score: those that are wanted, or else all that every track's folder has.
+
+    Vocals come first. What is left of the mixture is no stem, and a folder without stems is no track's.
 
     Raises:
-      InputError: no estimates.
+      InputError: no estimates, or a wanted stem that no folder has, or none that all of them have.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder of estimates")
-    for folder in folders(root / split if (root / split).is_dir() else root):
-        stems = {path.stem for path in audio_files(folder)} - {*_INSTRUMENTAL, *_NO_TARGETS}
-        if stems:
-            return tuple(sorted(stems, key=lambda stem: (stem != VOCALS, stem)))
-    raise InputError(
-        f"{root}: holds no estimates; expected {root / split / 'TRACK' / 'vocals.wav'}, TRACK as in the data"
-    )
+    at = root / split if (root / split).is_dir() else root
+    found = [stems for folder in folders(at) if (stems := _stems(folder))]
+    if not found:
+        raise InputError(
+            f"{root}: holds no estimates; expected {root / split / 'TRACK' / 'vocals.wav'}, TRACK as in the data"
+        )
+    there = _vocals_first(set.union(*found))
+    if unknown := [stem for stem in wanted if stem not in there]:
+        raise InputError(
+            f"--targets={','.join(wanted)}: no track in {at} has '{unknown[0]}'; choose from {', '.join(there)}"
+        )
+    if not (targets := tuple(wanted) or _vocals_first(set.intersection(*found))):
+        raise InputError(f"{at}: no stem is there for every track; choose from {', '.join(there)} by --targets")
+    return targets
 
 
-def fingerprint(root: Path, split: str, track: str) -> list:
+def _stems(folder: Path) -> set[str]:
+    return {path.stem for path in audio_files(folder)} - {*_INSTRUMENTAL, *_NO_TARGETS}
+
+
+def _vocals_first(stems: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(stems, key=lambda stem: (stem != VOCALS, stem)))
+
+
+def fingerprint(root: Path, split: str, names: Sequence[str]) -> list:
     """By what a track's estimates are known again: names, sizes, times of change; nothing where there are none."""
     try:
-        stats = [(path, path.stat()) for path in audio_files(find_folder(root, split, track))]
+        stats = [(path, path.stat()) for path in audio_files(find_folder(root, split, names))]
     except InputError:
         return []
     return [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
@@ -69,32 +95,30 @@ def files_of(folder: Path, targets: Sequence[str]) -> dict[str, Path]:
     return named | ({INSTRUMENTAL: left[0]} if left and VOCALS in targets else {})
 
 
-def load_estimates(paths: dict[str, Path], clip: Clip, num_samples: int, seconds: float) -> dict[str, np.ndarray]:
+def load_estimates(paths: dict[str, Path], clip: Clip) -> dict[str, np.ndarray]:
     """A track's estimates like its references; what is left is the mixture without them where it has no file.
 
     Args:
       paths: of ``files_of``.
-      clip: the references, cut to ``seconds``.
-      num_samples: of the whole track.
-      seconds: see ``load_clip``.
+      clip: the references of the whole track.
 
     Raises:
       InputError: another rate, other channels, or another length than the references have.
     """
     targets: dict[str, np.ndarray] = {}
     left: dict[str, np.ndarray] = {}
+    num_samples, channels = clip.mixture.shape
     for name, path in paths.items():
         audio, rate = files.load(path)
-        if rate != clip.sample_rate or audio.shape[1] != clip.mixture.shape[1]:
+        if rate != clip.sample_rate or audio.shape[1] != channels:
             raise InputError(
                 f"{path}: {rate} Hz and {audio.shape[1]} channels; the references have {clip.sample_rate} Hz "
-                f"and {clip.mixture.shape[1]}; separate, or convert, to the same"
+                f"and {channels}; separate, or convert, to the same"
             )
         if abs(len(audio) - num_samples) > SAME_LENGTH * rate:
             raise InputError(
                 f"{path}: lasts {len(audio) / rate:.2f} s, the references {num_samples / rate:.2f} s; "
                 f"they may differ by {SAME_LENGTH} s"
             )
-        part = files.fit_length(audio, num_samples)[middle(num_samples, rate, seconds)]
-        (left if name == INSTRUMENTAL else targets)[name] = part
+        (left if name == INSTRUMENTAL else targets)[name] = files.fit_length(audio, num_samples)
     return add_remainder(clip.mixture, targets) | left

@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import errno
 import itertools
+import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,15 +15,18 @@ import numpy as np
 
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
-from diffvs_jax.evaluation.clips import Clip, load_clip
+from diffvs_jax.evaluation.clips import Clip, load_clip, middle
 from diffvs_jax.evaluation.estimates import files_of, find_folder, load_estimates
 from diffvs_jax.inference.ahead import ahead
-from diffvs_jax.inference.separator import Separator
+from diffvs_jax.inference.separator import Separator, Stems
 from diffvs_jax.inference.track import Track as Stream
 
-Stems = dict[str, np.ndarray]
 Advance = Callable[[float, float], None]
 _BLOCK = 2**17  # samples
+# A full disk and its like: no track after this one could be written, either.
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# What parts folders, and control characters and ends of lines.
+_UNFIT = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Entry(NamedTuple):
@@ -29,6 +34,12 @@ class Entry(NamedTuple):
 
     name: str
     track: Track
+
+    @property
+    def estimated_as(self) -> tuple[str, ...]:
+        """Names that others' estimates of it may have: the data set's own, then that of its files."""
+        numbered = self.name != _file_name(self.track)  # another track has its name, and the estimates of that name
+        return (self.name,) if numbered else tuple(dict.fromkeys((self.track.name, self.name)))
 
     def fingerprint(self) -> list:
         """What its references are known again by: stems with their files, and the mixture's; names, sizes, times."""
@@ -62,8 +73,9 @@ class Failures:
         self.lines[f"left out {len(self.lines) + 1}"] = line
 
     def add(self, entry: Entry, error: Exception) -> None:
-        """Keeps what is wrong with a track; whatever is no mistake of its files is raised."""
-        if not isinstance(error, InputError | OSError | FloatingPointError):
+        """Keeps what is wrong with a track; whatever is no mistake of its files, as a full disk, is raised."""
+        unwritten = isinstance(error, OSError) and error.errno in _UNWRITTEN
+        if unwritten or not isinstance(error, InputError | OSError | FloatingPointError):
             raise error
         text = str(error)
         self.lines[entry.name] = " ".join((text if entry.name in text else f"{entry.name}: {text}").split())
@@ -137,10 +149,8 @@ def read_estimates(
         for entry in entries:
             start = time.perf_counter()
             try:
-                paths = files_of(find_folder(root, split, entry.name), targets)
-                clip = load_clip(entry.track, targets, seconds)
-                samples = round(entry.track.seconds * clip.sample_rate)
-                stems = load_estimates(paths, clip, samples, seconds)
+                paths = files_of(find_folder(root, split, entry.estimated_as), targets)
+                clip, stems = _load_both(entry.track, paths, targets, seconds)
             except Exception as error:
                 failures.add(entry, error)
                 continue
@@ -149,6 +159,12 @@ def read_estimates(
     for found in ahead(read(), depth=1):
         advance(len(found.clip.mixture) / found.clip.sample_rate, 0.0)
         yield found
+
+
+def _load_both(track: Track, paths: dict[str, Path], targets: Sequence[str], seconds: float) -> tuple[Clip, Stems]:
+    clip = load_clip(track, targets)
+    stems = load_estimates(paths, clip)
+    return clip.middle(seconds), {name: middle(stem, clip.sample_rate, seconds) for name, stem in stems.items()}
 
 
 def score_beside(tracks: Iterable[Separated], score: Callable[[Separated], None]) -> None:
@@ -171,12 +187,16 @@ def unique_names(tracks: Sequence[Track]) -> list[Entry]:
     entries: list[Entry] = []
     taken: set[str] = set()
     for track in tracks:
-        name = track.name.replace("/", "_").replace("\\", "_").strip(". ") or "track"
+        name = _file_name(track)
         free = (name if number == 1 else f"{name} ({number})" for number in itertools.count(1))
         name = next(candidate for candidate in free if candidate.casefold() not in taken)
         taken.add(name.casefold())
         entries.append(Entry(name, track))
     return entries
+
+
+def _file_name(track: Track) -> str:
+    return _UNFIT.sub("_", track.name).strip(". ") or "track"
 
 
 def _blocks(audio: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,7 +1,7 @@
 """One track with its estimates to numbers: scores by method, and the estimate's frames."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,8 @@ from diffvs_jax.evaluation.records import ESTIMATE
 from diffvs_jax.metrics import bss_eval
 from diffvs_jax.metrics.ratios import median
 from diffvs_jax.metrics.together import scored_together
-from diffvs_jax.metrics.track import score_methods, score_sdr
+from diffvs_jax.metrics.track import Stems, score_methods, score_sdr
 
-Stems = Mapping[str, np.ndarray]
 Scores = dict[str, float]
 Row = dict[str, Any]
 
@@ -46,8 +45,8 @@ class Scoring:
 
     def facts(self) -> list:
         """All that scores depend on."""
-        name = self.embedding.name if self.embedding else "none"
-        return [self.targets, list(self.baselines), self.bss_eval, self.dtype, name]
+        embedding = [self.embedding.name, self.embedding.fingerprint] if self.embedding else []
+        return [self.targets, list(self.baselines), self.bss_eval, self.dtype, embedding]
 
 
 def score_clip(

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from diffvs_jax.evaluation import estimates, pipeline
-from diffvs_jax.evaluation.baselines import Stems
 from diffvs_jax.evaluation.clips import Clip
 from diffvs_jax.evaluation.pipeline import Advance, Entry, Failures, Separated
 from diffvs_jax.evaluation.provenance import digest
-from diffvs_jax.inference.separator import Separator
+from diffvs_jax.inference.separator import Separator, Stems
 from diffvs_jax.model import weights
 
 _SECTIONS = ("audio", "edm", "model", "sampler", "separation")
@@ -125,15 +124,16 @@ class OfFiles:
     Args:
       root: their folder, ``[SPLIT/]TRACK/STEM.wav``.
       split: of the data set.
+      targets: stems to score; none: see ``estimates.find_targets``.
 
     Raises:
       InputError: no estimates there.
     """
 
-    def __init__(self, root: Path, split: str):
+    def __init__(self, root: Path, split: str, targets: Sequence[str] = ()):
         self._root, self._split = root, split
         self.runs: tuple[str, ...] = ("estimates",)
-        self.targets = estimates.find_targets(root, split)
+        self.targets = estimates.find_targets(root, split, targets)
         self.busy_seconds = 0.0
 
     def separate(
@@ -150,7 +150,7 @@ class OfFiles:
 
     def files_of(self, entry: Entry) -> Any:
         """See ``Source``."""
-        return estimates.fingerprint(self._root, self._split, entry.name)
+        return estimates.fingerprint(self._root, self._split, entry.estimated_as)
 
     def about(self) -> dict[str, Any]:
         """See ``Source``."""

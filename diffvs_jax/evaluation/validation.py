@@ -15,12 +15,12 @@ from diffvs_jax.data.source import open_tracks
 from diffvs_jax.data.tracks import Track
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.clips import Clip
-from diffvs_jax.evaluation.scoring import Stems, score
+from diffvs_jax.evaluation.scoring import score
 from diffvs_jax.evaluation.spectrogram import contact_sheet
 from diffvs_jax.evaluation.summary import summarize
 from diffvs_jax.inference.program import chunks_at_once, make_program
 from diffvs_jax.inference.remainder import add_remainder, complete
-from diffvs_jax.inference.separator import separation_plan
+from diffvs_jax.inference.separator import Stems, separation_plan
 from diffvs_jax.metrics.track import track_usdr
 from diffvs_jax.model.denoiser import Params
 

@@ -76,13 +76,16 @@ def test_finished_estimates_are_scored_and_what_is_missing_is_named(command, son
     for number in (0, 2):
         folder = tmp_path / "stems" / f"song {number}"
         folder.mkdir(parents=True)
-        shutil.copy(songs / "test" / f"song {number}" / "vocals.wav", folder / "vocals.wav")
+        for stem in ("vocals", "drums"):
+            shutil.copy(songs / "test" / f"song {number}" / f"{stem}.wav", folder / f"{stem}.wav")
     flags = (f"--references={songs}", f"--estimates={tmp_path / 'stems'}", f"--output={tmp_path / 'scores'}")
+    flags += ("--targets=vocals",)
     result = command("evaluate", *flags)
     assert result.code == 1
     assert result.err.startswith("error: song 1: no estimates; expected ") and result.err.count("\n") == 1
     content = json.loads((tmp_path / "scores" / "summary.json").read_text())
     assert content["tracks"] == ["song 0", "song 2"] and list(content["failed"]) == ["song 1"]
+    assert content["stems"] == ["vocals", "instrumental"]
     assert content["summary"]["estimate"]["csdr_vocals_median"] == "inf"
     assert "checkpoint" not in content
     assert "no embedding MSE" in result.out  # the flag's default looks for weights, and goes on without
@@ -147,6 +150,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_separated(comma
         (("--compare=nowhere",), "--compare=nowhere: holds no summary.json"),
         (("--embedding=no.such:thing",), "embedding 'no.such:thing'"),
         (("--share=3/2",), "--share=3/2: give I/N"),
+        (("--targets=vocals",), "--targets=vocals: a model has its own"),
     ],
 )
 def test_what_cannot_be_is_refused(command, evaluated, tmp_path, flags, message):

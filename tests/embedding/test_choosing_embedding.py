@@ -1,12 +1,15 @@
 import os
 import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from diffvs_jax.embedding.choose import open_embedding
 from diffvs_jax.embedding.encoder import Embedder
 from diffvs_jax.embedding.hub import cache_folder, find_snapshot
+from diffvs_jax.embedding.published import fingerprint, load_published
 from diffvs_jax.errors import InputError
 from tests.embedding import test_embedding_mse
 
@@ -45,7 +48,7 @@ def test_without_weights_one_line_says_how_to_get_them(cache):
 
 def test_weights_in_the_cache_are_taken(cache):
     add_snapshot(cache, "abc")
-    name, embed = open_embedding("auto", refuse)
+    name, embed, _ = open_embedding("auto", refuse)
     assert name == "MERT-v1-95M, layer 1"
     assert isinstance(embed, Embedder) and (embed.layer, embed.sample_rate) == (1, 4000)
 
@@ -85,10 +88,34 @@ def test_the_cache_is_where_huggingface_has_it(monkeypatch):
 
 
 def test_a_path_and_a_function():
-    name, embed = open_embedding(str(TINY), refuse)
+    name, embed, _ = open_embedding(str(TINY), refuse)
     assert name == "tiny, layer 1" and isinstance(embed, Embedder)
-    name, embed = open_embedding("tests.embedding.test_embedding_mse:in_pairs", refuse)
+    name, embed, _ = open_embedding("tests.embedding.test_embedding_mse:in_pairs", refuse)
     assert name == "tests.embedding.test_embedding_mse:in_pairs" and embed is test_embedding_mse.in_pairs
+
+
+def test_weights_are_known_whatever_they_are_called(tmp_path):
+    shutil.copytree(TINY, tmp_path / "mine")
+    known = open_embedding(str(TINY), refuse).fingerprint
+    assert len(known) == 16 and open_embedding(str(tmp_path / "mine"), refuse).fingerprint == known
+    published = load_published(TINY)
+    projection = published.params["projection"]
+    bias = np.nextafter(projection["bias"], np.float32(np.inf))
+    changed = {**published.params, "projection": {**projection, "bias": bias}}
+    assert fingerprint(published._replace(params=changed)) != known
+    assert fingerprint(published._replace(sample_rate=8000)) != known
+
+
+def test_a_function_is_known_by_its_modules_source(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    sources = ("def embed(audio, rate):\n    return audio\n", "def embed(audio, rate):\n    return -audio\n")
+    known = []
+    for source in (*sources, sources[0]):
+        (tmp_path / "my_embedding.py").write_text(source)
+        known.append(open_embedding("my_embedding:embed", refuse).fingerprint)
+    del sys.modules["my_embedding"]
+    assert known[0] == known[2] != known[1] and len(known[0]) == 16
+    assert open_embedding("sys:getsizeof", refuse).fingerprint == ""  # no file
 
 
 @pytest.mark.parametrize(

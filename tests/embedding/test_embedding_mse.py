@@ -1,5 +1,6 @@
 import weakref
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -36,9 +37,9 @@ def test_several_estimates_share_one_embedding_of_the_reference():
 
 def test_sums_are_in_float64():
     def embed(audio, sample_rate):
-        yield audio[0] * np.float32(4096)
+        yield audio[:1] * np.float32(4096)
         for _ in range(1000):
-            yield audio[0]
+            yield audio[:1]
 
     got = embedding_mse(embed, AUDIO, AUDIO + 1, 8000)
     assert got == (4096**2 + 1000) / 1001
@@ -70,3 +71,29 @@ def test_what_cannot_be_compared_is_refused():
         embedding_mse(lambda audio, rate: np.ones((3 + int(audio[0, 0]), 1)), AUDIO, AUDIO + 1, 8000)
     with pytest.raises(ValueError, match="shorter"):
         embedding_mse(lambda audio, rate: [audio] * (3 - int(audio[0, 0])), AUDIO, AUDIO + 1, 8000)
+
+
+def test_an_array_of_any_kind_is_one_block():
+    def embed(audio, sample_rate):
+        return jnp.asarray(audio, jnp.bfloat16)
+
+    assert embedding_mse(embed, AUDIO, AUDIO + 3, 8000) == 9
+
+
+@pytest.mark.parametrize(
+    ("embedding", "message"),
+    [
+        (np.zeros(3), r"not \(3,\) float64"),
+        (jnp.zeros((1, 2, 3)), r"not \(1, 2, 3\) float32"),
+        ([[1.0, 2.0], [3.0, 4.0]], r"not \(2,\) float64"),
+        ([["a", "b"]], r"not \(2,\) <U1"),
+        (np.array([["a", "b"]]), r"not \(1, 2\) <U1"),
+        (np.zeros((1, 2), complex), "complex128"),
+        (np.array([[0, np.nan]]), r"\(1, 2\), holds NaN or infinite numbers"),
+        ([np.zeros((1, 2)), np.array([[0, np.inf]])], "holds NaN or infinite numbers"),
+        (jnp.full((1, 2), jnp.inf, jnp.bfloat16), "holds NaN or infinite numbers"),
+    ],
+)
+def test_what_are_no_vectors_is_refused(embedding, message):
+    with pytest.raises(ValueError, match=message):
+        embedding_mse(lambda audio, rate: embedding, AUDIO, AUDIO, 8000)

@@ -42,6 +42,21 @@ def test_references_that_do_not_fit_are_bad_input(tmp_path):
         load_references(stems_folder(folder), ["vocals"])
 
 
+@pytest.mark.parametrize("with_mixture", [False, True])
+def test_stems_that_differ_a_little_in_length_are_fitted(tmp_path, with_mixture):
+    folder = write_song(tmp_path / "song", 0, mixture=with_mixture)
+    length = round(1.3 * RATE)
+    vocals, drums = noise(1, length - 1), noise(2, length + 700)
+    soundfile.write(folder / "vocals.wav", vocals, RATE, subtype="FLOAT")
+    soundfile.write(folder / "drums.wav", drums, RATE, subtype="FLOAT")
+    mixture, truth, _ = load_references(stems_folder(folder), ["vocals", "drums"])
+    assert len(mixture) == (length if with_mixture else length + 700)
+    assert {stem.shape for stem in truth.values()} == {mixture.shape}
+    np.testing.assert_array_equal(truth["vocals"][: length - 1], vocals)
+    assert not truth["vocals"][length - 1 :].any()
+    np.testing.assert_array_equal(truth["drums"], drums[: len(mixture)])
+
+
 def test_the_middle_of_a_track(tmp_path):
     track = stems_folder(write_song(tmp_path / "song", 0))
     whole, part = load_clip(track, ["vocals"]), load_clip(track, ["vocals"], 0.5)
@@ -49,6 +64,8 @@ def test_the_middle_of_a_track(tmp_path):
     np.testing.assert_array_equal(part.mixture, whole.mixture[start : start + RATE // 2])
     np.testing.assert_array_equal(part.truth["instrumental"], whole.truth["instrumental"][start : start + RATE // 2])
     assert len(load_clip(track, ["vocals"], 60.0).mixture) == len(whole.mixture)
+    for audio in (part.mixture, *part.truth.values()):
+        assert audio.base is None or audio.base.nbytes == audio.nbytes  # the whole track is let go
 
 
 def test_a_target_that_a_song_need_not_have_is_silent(tmp_path):

@@ -339,8 +339,9 @@ def test_a_song_is_known_by_its_stems_names_and_its_mixture(tmp_path):
 def test_scores_depend_on_every_setting():
     changes = {"targets": ("drums",), "baselines": (), "bss_eval": "museval", "dtype": "float64"}
     others = [dataclasses.replace(FEW, **{name: value}) for name, value in changes.items()]
-    others.append(dataclasses.replace(FEW, embedding=Embedding("mine", lambda audio, rate: audio)))
-    assert len({digest(scoring.facts()) for scoring in [FEW, *others]}) == 6
+    embeddings = [Embedding("mine", lambda audio, rate: audio, fingerprint) for fingerprint in ("", "other weights")]
+    others += [dataclasses.replace(FEW, embedding=embedding) for embedding in embeddings]
+    assert len({digest(scoring.facts()) for scoring in [FEW, *others]}) == 7
 
 
 def test_an_embedding_that_fails_is_told_track_by_track(copies, songs, tmp_path):

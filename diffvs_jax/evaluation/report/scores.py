@@ -108,6 +108,8 @@ def load_scores(folder: Path) -> Scores:
     runs: dict[str, dict[str, Record]] = {}
     for record in _records_of(folder, about) if about else load_records(folder):
         runs.setdefault(str(record.run), {})[str(record.track)] = record
+    if not about and not runs and (folder / "sweep.csv").is_file():
+        raise InputError(f"{folder}: holds a sweep and no scores; look at its sweep.png and sweep.csv")
     if not about and not runs:
         raise InputError(f"{folder}: holds no scores; give the folder that evaluate's --output named")
     return Scores(folder, about, runs, _stems(about, runs))

@@ -12,7 +12,7 @@ from diffvs_jax.evaluation.report.markup import element
 from diffvs_jax.evaluation.report.page import write_report
 from diffvs_jax.evaluation.report.results import summary_table
 from diffvs_jax.evaluation.report.scores import load_scores
-from tests.evaluation.report.fabricated import ODD_NAMES, write_scores
+from tests.evaluation.report.fabricated import ODD_NAMES, write_scores, write_sweep
 from tests.evaluation.report.parsed import parse, read, rows, table_of
 
 COUNTS = {"csdr_vocals_median": 3, "csdr_vocals_mean": 4}
@@ -185,6 +185,9 @@ def test_scores_that_are_new_are_shown_by_their_names(tiny):
 
 def test_a_folder_without_scores_is_told(tmp_path):
     with pytest.raises(InputError, match=r"holds no scores"):
+        write_report(tmp_path)
+    write_sweep(tmp_path)
+    with pytest.raises(InputError, match=r"holds a sweep and no scores; look at its sweep\.png"):
         write_report(tmp_path)
 
 
