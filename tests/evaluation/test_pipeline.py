@@ -45,7 +45,7 @@ def test_estimates_under_the_data_sets_name_are_read_and_known(track, tmp_path):
     assert entry.name == "Song"
     np.testing.assert_array_equal(read(source, entry).stems["vocals"], vocals)
     known = source.files_of(entry)
-    assert known and source.depends_on("estimates", entries(track, "Other")[0]) == []
+    assert known and source.files_of(entries(track, "Other")[0]) == []
 
 
 def test_the_middle_of_an_estimate_is_that_of_its_song(track, tmp_path):
