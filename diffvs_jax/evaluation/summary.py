@@ -17,7 +17,7 @@ _SHOWN = {"csdr": "cSDR", "usdr": "uSDR", "sisdr": "SI-SDR"}  # on screen; files
 _STATISTICS = {
     "csdr": ("median", "mean"),
     "usdr": ("mean", "median"),
-    "sisdr": ("mean", "median"),
+    "sisdr": ("mean",),
     "lsd": ("mean",),
     "embedding": ("mean",),
 }

@@ -45,7 +45,7 @@ def summary_table(scores: Scores) -> Html:
     return element(
         "div",
         scrolling("Scores of this run and its baselines", head, *bodies, class_="summary"),
-        element("p", f"{meanings}.{spread_note}", class_="note") if meanings else "",
+        element("p", f"{meanings}. ↓: lower is better.{spread_note}", class_="note") if meanings else "",
     )
 
 
@@ -75,8 +75,7 @@ def _kind(key: str, scores: Scores) -> tuple[str, str]:
 def _kind_head(kind: tuple[str, str]) -> tuple[str, Html]:
     measure = measure_of(kind[0], ())
     below = ", ".join(part for part in (kind[1].removeprefix("_"), measure.unit) if part)
-    better = "" if measure.higher_is_better else ", lower is better"
-    return measure.name, element("small", below + better)
+    return measure.name, element("small", below + ("" if measure.higher_is_better else " ↓"))
 
 
 def _measure_head(column: str, scores: Scores) -> tuple[str, str]:
