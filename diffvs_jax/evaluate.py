@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> None:
 def _score(source: Source, output: Path) -> None:
     """Scores every run of a source; then writes what all tracks say together."""
     failures = Failures()
-    entries = choose_tracks(_data(), _split(), source.targets, _TRACK.value, _MAX_TRACKS.value, failures)
+    entries = choose_tracks(_data(), _split(), source.targets, _TRACK.value, _MAX_TRACKS.value, failures, cli.say)
     embedding = open_embedding(_EMBEDDING.value, cli.say)
     scoring = Scoring(source.targets, tuple(_BASELINES.value), _BSS_EVAL.value, _DTYPE.value, embedding)
     device = f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}"
@@ -125,7 +125,7 @@ def _score(source: Source, output: Path) -> None:
                 separated = source.separate(run.name, todo, _SECONDS.value, failures, advance)
                 one_step = source.one_step(run.name) if "one_step" in scoring.baselines else None
                 score_run(run, separated, scoring, one_step, failures, _tell, spent)
-    summary = write_results(output, runs, _about(source, embedding), failures.lines)
+    summary = write_results(output, runs, _about(source, embedding), failures)
     if summary:
         report = write_report(output, Path(_COMPARE.value) if _COMPARE.value else None)
         cli.say(summary_table(summary))
@@ -138,7 +138,7 @@ def _sweep(model: weights.Model, grid: Grid, output: Path) -> None:
     """Scores every combination of the grid, and names the best."""
     failures = Failures()
     targets = model.config.data.targets
-    entries = choose_tracks(_data(), _split(), targets, _TRACK.value, _MAX_TRACKS.value, failures)
+    entries = choose_tracks(_data(), _split(), targets, _TRACK.value, _MAX_TRACKS.value, failures, cli.say)
     clips = [load_clip(entry.track, targets, _SECONDS.value) for entry in entries]
     rows = sweep(model, clips, grid, output, _seeds()[0], cli.say)
     about = {"checkpoint": _CHECKPOINT.value, "root": _ROOT.value, "split": _split(), "seconds": _SECONDS.value}
@@ -156,9 +156,10 @@ def _sweep(model: weights.Model, grid: Grid, output: Path) -> None:
 
 
 def _name_failures(failures: Failures) -> None:
-    for line in failures.lines.values():
+    lines = [*failures.left_out, *failures.lines.values()]
+    for line in lines:
         print(f"error: {line}", file=sys.stderr)
-    if failures.lines:
+    if lines:
         sys.exit(1)
 
 

@@ -13,6 +13,8 @@ from diffvs_jax.errors import InputError
 
 Progress = Callable[[int, int], None]
 Log = Callable[[str], None]
+LEFT_OUT = "left out: "
+"""What lines about tracks that cannot be used begin with."""
 
 
 def open_tracks(
@@ -51,7 +53,7 @@ def open_tracks(
         raise InputError(f"{len(problems)} tracks cannot be used (data.strict): {problems[0]}")
     for problem in problems:
         if log:
-            log(f"left out: {problem}")
+            log(LEFT_OUT + problem)
     for (root, _), listing in zip(datasets, listings, strict=True):
         if not listing.tracks:
             raise InputError(f"{root}: none of its tracks can be used; {listing.problems[0]}")

@@ -87,7 +87,7 @@ def _imported(choice: str) -> Embedding:
     try:
         imported = importlib.import_module(module)
         function = getattr(imported, name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a user's module may fail in any way
         raise InputError(f"embedding '{choice}': {error}") from None
     if not callable(function):
         raise InputError(f"embedding '{choice}': is no function")

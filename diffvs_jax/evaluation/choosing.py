@@ -1,11 +1,11 @@
 """Which tracks of a data set are scored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from ml_collections import ConfigDict
 
-from diffvs_jax.data.source import open_tracks, splits
+from diffvs_jax.data.source import LEFT_OUT, open_tracks, splits
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.pipeline import Entry, Failures, unique_names
 
@@ -25,7 +25,13 @@ def choose_split(config: ConfigDict, wanted: str | None) -> str:
 
 
 def choose_tracks(
-    config: ConfigDict, split: str, targets: Sequence[str], patterns: Sequence[str], most: int, failures: Failures
+    config: ConfigDict,
+    split: str,
+    targets: Sequence[str],
+    patterns: Sequence[str],
+    most: int,
+    failures: Failures,
+    say: Callable[[str], None],
 ) -> list[Entry]:
     """Tracks of a split.
 
@@ -35,20 +41,29 @@ def choose_tracks(
       targets: stems that tracks must have.
       patterns: names, or patterns of names; none: all tracks.
       most: so many from the first; 0: all.
-      failures: told of tracks that cannot be used.
+      failures: told of tracks that cannot be used, unless patterns choose among the others.
+      say: told what else is to be said of the data set.
 
     Raises:
       InputError: no such data set or split, or a pattern that fits no track.
     """
     config.data.targets = tuple(targets)
-    entries = unique_names(open_tracks(config, split, "", log=failures.left_out))
+    left_out: list[str] = []
+
+    def log(line: str) -> None:
+        (left_out.append if line.startswith(LEFT_OUT) else say)(line)
+
+    entries = unique_names(open_tracks(config, split, "", log=log))
     chosen = []
     for pattern in patterns:
         fitting = [entry for entry in entries if entry.name == pattern or fnmatchcase(entry.name, pattern)]
         if not fitting:
             names = ", ".join(entry.name for entry in entries[:5])
-            raise InputError(f"--track={pattern}: no such track in split '{split}'; there are {names}, ...")
+            why = "".join(f"; {line}" for line in left_out if pattern in line)
+            raise InputError(f"--track={pattern}: no such track in split '{split}'; there are {names}, ...{why}")
         chosen += fitting
     if patterns:
         entries = [entry for entry in entries if entry in chosen]
+    else:
+        failures.left_out += left_out
     return entries[: most or None]

@@ -130,7 +130,7 @@ def score_run(
 
 
 def write_results(
-    folder: Path, runs: Sequence[Run], about: Mapping[str, Any], failures: Mapping[str, str]
+    folder: Path, runs: Sequence[Run], about: Mapping[str, Any], failures: Failures
 ) -> dict[str, Any] | None:
     """Writes ``summary.json``, ``scores.csv`` and ``museval`` of all that is scored by now; the summary.
 
@@ -140,32 +140,43 @@ def write_results(
       folder: where to.
       runs: of the evaluation.
       about: what else the summary says.
-      failures: lines of this process's; those of tracks are kept for the others.
+      failures: of this process; what it says of tracks is kept for the others.
     """
-    tracks = list(runs[0].files)
-    left_out = {name: line for name, line in failures.items() if name not in tracks}  # every process says so
-    save_failed(folder, {name: line for name, line in failures.items() if name in tracks})
+    files = runs[0].files
+    tried = {track: digest([own, [run.settings for run in runs]]) for track, own in files.items()}
+    save_failed(folder, failures.lines, tried)
     while True:
         records = {run.name: run.finished() for run in runs}
-        scored = {name: own for name, own in records.items() if own}
-        if not scored:
+        failed = load_failed(folder, tried)
+        if not any(records.values()):
             return None
-        done = set.intersection(*({record.track for record in own} for own in records.values()))
         excerpts.prune(folder, [record for run in runs if run.keep_excerpts for record in records[run.name]])
-        every = [record for own in scored.values() for record in own]
-        summary = {
-            **about,
-            **provenance_of(every),
-            "time": time_of(every),
-            "stems": list(runs[0].stems),
-            "tracks": sorted({record.track for record in every}),
-            "num_tracks": len(tracks) + len(left_out),
-            "failed": load_failed(folder, [track for track in tracks if track not in done]) | left_out,
-            "settings": {run.name: run.settings for run in runs if run.name in scored},
-            **summary_of(scored),
-        }
+        summary = {**about, **_summary(runs, records, failed, failures.left_out)}
+        scored = {name: own for name, own in records.items() if own}
         write_json(folder / "summary.json", summary)
         write_table(folder / "scores.csv", rows_over_runs(scored))
         write_museval(folder / "museval", scored)
-        if len(every) == sum(len(run.finished()) for run in runs):  # else another process ended meanwhile
+        ended = sum(map(len, records.values())) < sum(len(run.finished()) for run in runs)
+        if not ended and load_failed(folder, tried) == failed:  # else another process has ended meanwhile
             return summary
+
+
+def _summary(
+    runs: Sequence[Run], records: Mapping[str, Sequence[Record]], failed: Mapping[str, str], left_out: Sequence[str]
+) -> dict[str, Any]:
+    scored = {name: own for name, own in records.items() if own}
+    every = [record for own in scored.values() for record in own]
+    files = runs[0].files
+    done = set.intersection(*({record.track for record in own} for own in records.values()))
+    return {
+        **provenance_of(every),
+        "time": time_of(every),
+        "stems": list(runs[0].stems),
+        "tracks": sorted({record.track for record in every}),
+        "files": dict(files),
+        "num_tracks": len(files) + len(left_out),
+        "failed": {track: line for track, line in failed.items() if track not in done},
+        "left_out": list(left_out),
+        "settings": {run.name: run.settings for run in runs if run.name in scored},
+        **summary_of(scored),
+    }

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import errno
 import itertools
+import os
 import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ Advance = Callable[[float, float], None]
 _BLOCK = 2**17  # samples
 # A full disk and its like: no track after this one could be written, either.
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_LONGEST = 200  # bytes of a file's name, to which endings are added
 # What parts folders, and control characters and ends of lines.
 _UNFIT = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -64,13 +66,11 @@ class Failures:
 
     Attributes:
       lines: by the tracks' names.
+      left_out: lines about tracks that cannot even be opened.
     """
 
     lines: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    def left_out(self, line: str) -> None:
-        """Keeps what is wrong with a track that cannot be opened."""
-        self.lines[f"left out {len(self.lines) + 1}"] = line
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, entry: Entry, error: Exception) -> None:
         """Keeps what is wrong with a track; whatever is no mistake of its files, as a full disk, is raised."""
@@ -196,7 +196,8 @@ def unique_names(tracks: Sequence[Track]) -> list[Entry]:
 
 
 def _file_name(track: Track) -> str:
-    return _UNFIT.sub("_", track.name).strip(". ") or "track"
+    text = os.fsencode(_UNFIT.sub("_", track.name))[:_LONGEST].decode(errors="ignore")
+    return text.strip(". ") or "track"
 
 
 def _blocks(audio: np.ndarray) -> Iterator[np.ndarray]:

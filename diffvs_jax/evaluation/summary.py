@@ -34,12 +34,12 @@ def summarize(rows: Sequence[Row]) -> dict[str, float]:
 
     A mean is of finite scores, where there are any: a single exact estimate would make it infinite.
     """
-    return {name: float(_mean(values) if name.endswith("mean") else median(values)) for name, values in _columns(rows)}
+    return {name: _mean(values) if name.endswith("mean") else float(median(values)) for name, values in _columns(rows)}
 
 
 def count_tracks(rows: Sequence[Row]) -> dict[str, int]:
     """How many tracks each number of ``summarize`` is of."""
-    return {name: len(_finite(values) if name.endswith("mean") else values) for name, values in _columns(rows)}
+    return {name: len(_averaged(values) if name.endswith("mean") else values) for name, values in _columns(rows)}
 
 
 def _columns(rows: Sequence[Row]) -> Iterator[tuple[str, np.ndarray]]:
@@ -50,13 +50,14 @@ def _columns(rows: Sequence[Row]) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{column}_{statistic}", values[~np.isnan(values)]
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
-    finite = _finite(values)
-    return np.mean(finite) if len(finite) else median(values)
+def _mean(values: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):  # of infinity and its opposite
+        return float(np.mean(_averaged(values))) if len(values) else float("nan")
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
-    return values[np.isfinite(values)]
+def _averaged(values: np.ndarray) -> np.ndarray:
+    finite = values[np.isfinite(values)]
+    return finite if len(finite) else values
 
 
 def mean_and_spread(columns: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
@@ -90,17 +91,18 @@ def summary_of(runs: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
     """What ``summary.json`` says of the scores.
 
     "summary" by method, "counts", of how many tracks each of its numbers is (in the run that has fewest),
-    "spread" over runs, and every run's own.
+    "spread" over runs, if all have the same tracks, and every run's own.
     """
     methods = list(dict.fromkeys(method for records in runs.values() for record in records for method in record.scores))
     rows = {method: {run: own for run in runs if (own := rows_of(runs[run], method))} for method in methods}
     of_runs = {method: {run: summarize(own) for run, own in by_run.items()} for method, by_run in rows.items()}
     both = {method: mean_and_spread(list(own.values())) for method, own in of_runs.items()}
     counts = {method: [count_tracks(own) for own in by_run.values()] for method, by_run in rows.items()}
+    alike = len({frozenset(record.track for record in records) for records in runs.values()}) == 1
     return {
         "summary": {method: mean for method, (mean, _) in both.items()},
         "counts": {method: {name: min(c[name] for c in own) for name in own[0]} for method, own in counts.items()},
-        "spread": both[ESTIMATE][1],
+        "spread": both[ESTIMATE][1] if alike else {},
         "runs": of_runs[ESTIMATE],
     }
 
@@ -108,7 +110,8 @@ def summary_of(runs: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
 def provenance_of(records: Sequence[Record]) -> dict[str, str]:
     """With what records were made: versions, commit, device; several with commas where they differ."""
     names = dict.fromkeys(name for record in records for name in record.made)
-    return {name: ", ".join(dict.fromkeys(record.made.get(name, "unknown") for record in records)) for name in names}
+    values = {name: list(dict.fromkeys(record.made.get(name, "") for record in records)) for name in names}
+    return {name: ", ".join(value or "unknown" for value in own) if own != [""] else "" for name, own in values.items()}
 
 
 def time_of(records: Sequence[Record]) -> dict[str, float]:
@@ -120,7 +123,10 @@ def time_of(records: Sequence[Record]) -> dict[str, float]:
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
     """Rows as CSV, empty where one lacks a column; the file appears whole or not at all."""
-    with whole_file(path) as unfinished, unfinished.open("w", newline="") as file:
+    with (
+        whole_file(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,  # a name may be no text
+    ):
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
@@ -130,13 +136,16 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     """Methods in rows, and SDRs as papers report them: the median of cSDR, means of the others."""
     columns = [(kind, stem) for stem in summary["stems"] for kind in _SHOWN]
     header = ["dB", *(f"{_SHOWN[kind]} {stem}" for kind, stem in columns)]
+    most = len(summary["tracks"])
     lines = []
     for method, scores in summary["summary"].items():
         names = [f"{kind}_{stem}_{_STATISTICS[kind][0]}" for kind, stem in columns]
         spread = summary["spread"] if method == ESTIMATE else {}
-        lines.append([method, *(_with_spread(scores[name], spread.get(name)) for name in names)])
+        counts = summary["counts"][method]
+        lines.append([method, *(_shown(scores[name], spread.get(name), counts[name], most) for name in names)])
     return table(header, lines)
 
 
-def _with_spread(value: float, spread: float | None) -> float | str:
-    return value if spread is None else f"{value:.2f} ± {spread:.2f}"
+def _shown(value: float, spread: float | None, count: int, most: int) -> str:
+    text = f"{value:.2f}" if spread is None else f"{value:.2f} ± {spread:.2f}"
+    return text if count in (0, most) else f"{text} ({count} of {most})"

@@ -70,7 +70,7 @@ def evaluate(folder, source, root, scoring=SCORING, *, seconds=0.0, tell=lambda 
         separated = source.separate(run.name, todo, seconds, failures, lambda done, left_out: None)
         spent = Spent(lambda: source.busy_seconds)
         score_run(run, separated, scoring, source.one_step(run.name), failures, told, spent)
-    return failures.lines, scored, write_results(folder, runs, {"seeds": [0, 3]}, failures.lines)
+    return failures.lines, scored, write_results(folder, runs, {"seeds": [0, 3]}, failures)
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +234,58 @@ def test_a_track_that_fails_is_in_every_process_summary_until_it_is_scored(copie
     (root / "elsewhere.wav").rename(path)
     assert evaluate(folder, source, songs, FEW)[2]["failed"] == {}
     assert "could not be scored" not in write_report(folder).read_text()
+
+
+def test_a_failure_of_other_settings_is_none_of_these(copies, songs, tmp_path):
+    def embed(audio, sample_rate):
+        raise RuntimeError("out of order")
+
+    evaluate(tmp_path, copies, songs, dataclasses.replace(FEW, embedding=Embedding("mine", embed)))
+    assert len(list((tmp_path / "failed").iterdir())) == 3
+    assert evaluate(tmp_path, copies, songs, FEW, only=["song 1"])[2]["failed"] == {}
+
+
+def test_a_track_that_fails_with_one_seed_is_named(evaluated, source, songs, tmp_path):
+    folder = shutil.copytree(evaluated[0], tmp_path / "scores")
+    entries = unique_names(open_split(songs, "test"))
+    runs = Evaluation(folder, source, entries, SCORING).runs()
+    (folder / "tracks" / "seed_3" / "song 1.json").unlink()
+    failures = Failures({"song 1": "song 1: no luck"}, ["left out: song 9: is damaged"])
+    summary = write_results(folder, runs, {}, failures)
+    assert summary["failed"] == {"song 1": "song 1: no luck"} and summary["left_out"] == failures.left_out
+    assert (len(summary["tracks"]), summary["num_tracks"]) == (3, 4)
+    assert summary["spread"] == {} and list(summary["settings"]) == ["seed_0", "seed_3"]
+    page = write_report(folder).read_text()
+    assert "2 tracks could not be scored" in page and "seed_3 lacks 1 track that other runs have" in page
+    assert "not scored yet" not in page
+
+
+def test_a_failure_that_another_process_tells_meanwhile_is_in_the_summary(copies, songs, tmp_path, monkeypatch):
+    write, entries = evaluating.write_museval, unique_names(open_split(songs, "test"))
+    runs = Evaluation(tmp_path, copies, entries, FEW).runs()
+
+    def slowly(folder, scored):
+        write(folder, scored)
+        monkeypatch.setattr(evaluating, "write_museval", write)
+        write_results(tmp_path, runs, {}, Failures({"song 1": "song 1: no luck"}))
+
+    monkeypatch.setattr(evaluating, "write_museval", slowly)
+    assert list(evaluate(tmp_path, copies, songs, FEW, only=["song 0"])[2]["failed"]) == ["song 1"]
+
+
+def test_a_report_mixes_no_records_of_other_files(of_files, songs, copies, tmp_path):
+    folder, root = tmp_path / "scores", shutil.copytree(copies._root, tmp_path / "estimates")
+    evaluate(folder, OfFiles(root, "test"), songs, FEW)
+    for path in root.rglob("vocals.wav"):
+        audio, rate = files.load(path)
+        files.save(path, 0.5 * audio, rate)
+
+    def stop(record):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(folder, OfFiles(root, "test"), songs, FEW, tell=stop)
+    assert load_scores(folder).tracks == ["song 1", "song 2"]
 
 
 def test_a_report_mixes_no_records_of_other_settings(of_files, copies, songs, tmp_path):

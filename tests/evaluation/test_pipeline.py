@@ -26,6 +26,11 @@ def test_names_hold_nothing_that_a_screen_obeys(track):
     assert [entry.name for entry in found] == ["one_two", "bell_ _[2J", "next_line_", "Björk – Jóga 愛"]
 
 
+def test_names_are_short_enough_for_files_and_text(track):
+    found = [entry.name for entry in entries(track, "愛" * 85, "愛" * 84, "s\udcff", "s")]
+    assert found == ["愛" * 66, "愛" * 66 + " (2)", "s", "s (2)"]
+
+
 def test_estimates_are_looked_for_by_the_data_sets_name_first(track):
     found = entries(track, "AC/DC", "song", "song")
     assert [entry.estimated_as for entry in found] == [("AC/DC", "AC_DC"), ("song",), ("song (2)",)]

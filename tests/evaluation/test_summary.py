@@ -63,7 +63,7 @@ def test_a_mean_is_of_what_is_finite_and_counts_say_of_how_many_tracks(rows):
     assert (summary["usdr_vocals_mean"], summary["usdr_vocals_median"]) == (5.5, 6.0)
     assert summary["leakage_vocals_median"] == -40 and "leakage_vocals_mean" not in summary
     assert (counts["csdr_vocals_mean"], counts["usdr_vocals_mean"], counts["usdr_vocals_median"]) == (2, 2, 3)
-    assert summarize(rows[1:2])["usdr_vocals_mean"] == float("inf")
+    assert summarize(rows[1:2])["usdr_vocals_mean"] == float("inf") and count_tracks(rows[1:2])["usdr_vocals_mean"] == 1
 
 
 def test_the_summary_counts_the_tracks_of_the_run_that_has_fewest(runs):
@@ -81,6 +81,18 @@ def test_what_differs_in_how_records_were_made_is_all_named(runs):
     made = [replace(first, made={"commit": "a", "jax": "1"}), replace(second, made={"commit": "b", "jax": "1"})]
     assert provenance_of(made) == {"commit": "a, b", "jax": "1"}
     assert provenance_of([*made, first]) == {"commit": "a, b, unknown", "jax": "1, unknown"}
+    assert provenance_of([replace(first, made={"commit": ""})]) == {"commit": ""}
+
+
+def test_unequal_runs_have_no_spread(runs):
+    assert summary_of(runs)["spread"]
+    del runs["seed_1"][1]
+    assert summary_of(runs)["spread"] == {}
+
+
+def test_a_table_can_name_any_track(tmp_path):
+    write_table(tmp_path / "scores.csv", [{"track": "s\udcff", "csdr_vocals": 1.0}])
+    assert (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()[1] == "s\\udcff,1.0"
 
 
 def test_csdr_is_summed_up_by_the_median_not_the_mean(rows):
@@ -126,7 +138,7 @@ def test_the_table_on_screen_has_a_row_per_method(runs):
     for record_ in (r for own in runs.values() for r in own):
         for scores in record_.scores.values():
             scores["sisdr_vocals"] = 0.5
-    lines = summary_table({**summary_of(runs), "stems": ["vocals"]}).splitlines()
+    lines = summary_table({**summary_of(runs), "stems": ["vocals"], "tracks": ["a", "b"]}).splitlines()
     assert lines[0].split() == ["dB", "cSDR", "vocals", "uSDR", "vocals", "SI-SDR", "vocals"]
     assert lines[2].split() == ["estimate", "3.00", "±", "1.41", "3.00", "±", "0.00", "0.50", "±", "0.00"]
     assert lines[3].split() == ["silence", "nan", "0.00", "0.50"]

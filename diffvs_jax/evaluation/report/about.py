@@ -10,20 +10,24 @@ from diffvs_jax.evaluation.report.tables import scrolling
 
 def warnings(scores: Scores) -> list[Html]:
     """What the scores lack: tracks that failed, that are not scored yet, or that were scored anew since."""
-    about, told = scores.about, []
-    failed, tracks = about.get("failed") or {}, about.get("tracks") or []
-    if failed:
-        lines = [element("li", line) for line in failed.values()]
-        told.append([f"{plural(len(failed), 'track')} could not be scored:", element("ul", *lines)])
-    if (left := about.get("num_tracks", 0) - len(tracks) - len(failed)) > 0:
-        told.append([f"{plural(left, 'track')} of {about['num_tracks']} not scored yet."])
+    about = scores.about
+    if about and "settings" not in about:
+        text = f"The scores in {scores.folder} were written by another version: run evaluate again."
+        return [element("p", text, class_="warning")]
+    failed, left_out, tracks = about.get("failed") or {}, about.get("left_out") or [], about.get("tracks") or []
+    told = []
+    if lines := [*left_out, *failed.values()]:
+        items = element("ul", *(element("li", line) for line in lines))
+        told.append([f"{plural(len(lines), 'track')} could not be scored:", items])
+    total = about.get("num_tracks", 0)
+    if (left := total - len({*tracks, *failed}) - len(left_out)) > 0:
+        told.append([f"{plural(left, 'track')} of {total} not scored yet."])
+    for run, records in scores.runs.items():
+        if lacking := len(scores.tracks) - len(records):
+            told.append([f"{run} lacks {plural(lacking, 'track')} that other runs have."])
     if anew := {*tracks} - {*scores.tracks}:
-        told.append(
-            [
-                f"{plural(len(anew), 'track')} of {len(tracks)} scored anew, with other settings, or removed since "
-                "these scores were summed up: run evaluate again, to its end."
-            ]
-        )
+        why = "scored anew, of other files or with other settings, or removed since these scores were summed up"
+        told.append([f"{plural(len(anew), 'track')} of {len(tracks)} {why}: run evaluate again, to its end."])
     return [element("div", *parts, class_="warning") for parts in told]
 
 

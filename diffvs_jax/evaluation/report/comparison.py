@@ -1,18 +1,20 @@
 """Two folders of scores, track by track: who wins, by how much, and how sure that is."""
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
 
 from diffvs_jax.evaluation.bootstrap import bootstrap_interval
+from diffvs_jax.evaluation.report.about import warnings
 from diffvs_jax.evaluation.report.markup import Html, element, number, plural
 from diffvs_jax.evaluation.report.plots import difference_plot
 from diffvs_jax.evaluation.report.scores import Measure, Scores, measure_of, stem_of, text_of
 from diffvs_jax.evaluation.report.tables import number_cell, scrolling, sortable_table
 
 _SAMPLE = {"root": "data", "split": "split", "seconds": "seconds of each track"}  # which music was scored
-_HOW = {"embedding": "embedding", "bss_eval": "BSS-eval", "dtype": "precision"}
+_HOW = {"embedding": "embedding", "dtype": "precision"}
 
 
 class Figure(NamedTuple):
@@ -29,7 +31,7 @@ class Comparison(NamedTuple):
     Attributes:
       column: such as "csdr_vocals".
       pairs: track to its score here and there, both finite.
-      infinite: tracks that are left out since one of them is infinite.
+      infinite: tracks that have no difference since one of them is infinite.
       wins: tracks that are better here.
       losses: tracks that are better there.
       mean: of the differences, here minus there.
@@ -54,30 +56,36 @@ def compare(here: Scores, there: Scores, column: str) -> Comparison:
     """Pairs tracks by name; each folder's score is the mean over its runs."""
     both = sorted({*here.tracks} & {*there.tracks})
     pairs = {track: (here.mean(track, column), there.mean(track, column)) for track in both}
+    wins, losses = (sum(a > b for a, b in pairs.values()), sum(a < b for a, b in pairs.values()))
+    if not measure_of(column, here.stems).higher_is_better:
+        wins, losses = losses, wins
     infinite = sum(bool(np.isinf(pair).any()) for pair in pairs.values())
     pairs = {track: pair for track, pair in pairs.items() if np.isfinite(pair).all()}
     differences = np.array([a - b for a, b in pairs.values()])
-    gains = differences if measure_of(column, here.stems).higher_is_better else -differences
     mean, median = (
         Figure(float(statistic(differences)) if pairs else float("nan"), *bootstrap_interval(differences, statistic))
         for statistic in (np.mean, np.median)
     )
-    return Comparison(column, pairs, infinite, int((gains > 0).sum()), int((gains < 0).sum()), mean, median)
+    return Comparison(column, pairs, infinite, wins, losses, mean, median)
 
 
 def comparison_section(here: Scores, there: Scores) -> list[Html]:
     """Tables and a plot of how two folders differ, and a word where they scored different music."""
     columns = [column for column in here.columns if column in there.columns]
-    compared = [one for one in (compare(here, there, column) for column in columns) if one.pairs]
+    compared = [one for one in (compare(here, there, column) for column in columns) if one.pairs or one.infinite]
+    finite = [one for one in compared if one.pairs]
     parts = [element("p", f"Here: {here.folder}. There: {there.folder}. Differences are here minus there.")]
     parts += [element("p", warning, class_="warning") for warning in _warnings(here, there)]
-    if not compared:
+    if lacking := warnings(there):
+        parts.append(element("div", f"Of {there.folder}:", *lacking))
+    if compared:
+        parts.append(_totals(compared, here))
+    if not finite:
         return [*parts, element("p", "No track has a finite score in both folders.")]
-    parts.append(_totals(compared, here))
     parts.append(
         element("p", "Intervals hold 95 % of 10,000 bootstrap resamples of the tracks (percentiles).", class_="note")
     )
-    first = compared[0]
+    first = finite[0]
     anchors = {track: f"difference-{place}" for place, track in enumerate(first.pairs)}
     name = f"{stem_of(first.column, here.stems)}: {measure_of(first.column, here.stems).name}"
     parts.append(difference_plot(first.differences, f"{name}, here minus there, dB", anchors, first.median.value))
@@ -103,8 +111,8 @@ def _totals(compared: list[Comparison], here: Scores) -> Html:
         measure = measure_of(one.column, here.stems)
         name = f"{measure.name} {stem_of(one.column, here.stems)}"
         unit = ", ".join(part for part in (measure.unit, "" if measure.higher_is_better else "lower is better") if part)
-        left_out: str | Html = element("small", f"{one.infinite} infinite left out") if one.infinite else ""
-        paired = element("span", str(len(one.pairs)), left_out)
+        left_out: str | Html = element("small", f"{one.infinite} infinite") if one.infinite else ""
+        paired = element("span", str(len(one.pairs) + one.infinite), left_out)
         texts = [paired, str(one.wins), str(one.losses), _told(one.mean, measure), _told(one.median, measure)]
         cells = [element("td", text, class_="number") for text in texts]
         rows.append(element("tr", element("th", name, element("small", unit), scope="row"), *cells))
@@ -118,9 +126,11 @@ def _told(figure: Figure, measure: Measure) -> Html:
 
 def _warnings(here: Scores, there: Scores) -> list[str]:
     """What makes the comparison less than fair."""
-    music, how = (_differences(keys, here, there) for keys in (_SAMPLE, _HOW))
+    shared = [column for column in here.columns if column in there.columns]
+    how = {key: name for key, name in _HOW.items() if key == "dtype" or any(c.startswith(f"{key}_") for c in shared)}
+    music, ways = _differences(_SAMPLE, here, there), _differences(how, here, there)
     lines = [f"They did not score the same music: {music}."] if music else []
-    lines += [f"They did not score alike: {how}."] if how else []
+    lines += [f"They did not score alike: {ways}."] if ways else []
     alone = [len({*one.tracks} - {*other.tracks}) for one, other in ((here, there), (there, here))]
     if any(alone):
         lines.append(f"{plural(alone[0], 'track')} only here and {alone[1]} only there are left out.")
@@ -133,6 +143,6 @@ def _differences(keys: Mapping[str, str], here: Scores, there: Scores) -> str:
         ours, theirs = (
             "all" if one.about.get(key) == 0 else text_of(one.about, key) or "unknown" for one in (here, there)
         )
-        if ours != theirs:
+        if PurePath(ours).name != PurePath(theirs).name:  # the same data may lie elsewhere
             told.append(f"{name}: {ours} here, {theirs} there")
     return "; ".join(told)

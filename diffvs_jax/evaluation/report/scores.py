@@ -98,7 +98,7 @@ class Scores:
 def load_scores(folder: Path) -> Scores:
     """Reads ``summary.json`` and the records that it is of; all records where there is no summary.
 
-    Records that were scored anew since, with other settings, are not the summary's.
+    Records that were scored anew since, with other settings or files, are not the summary's.
 
     Raises:
       InputError: the folder has neither, or one of the files cannot be read.
@@ -134,10 +134,12 @@ def text_of(about: Mapping[str, Any], key: str) -> str:
 
 
 def _records_of(folder: Path, about: Mapping[str, Any]) -> Iterator[Record]:
+    files = _mapping(about, "files")
     for run, settings in _mapping(about, "settings").items():
         for track in about.get("tracks", ()):
             path = record_path(folder, run, track)
-            if path.is_file() and (record := load_record(path)).settings == settings:
+            record = load_record(path) if path.is_file() else None
+            if record and (record.settings, record.files) == (settings, files.get(track)):
                 yield record
 
 

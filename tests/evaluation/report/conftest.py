@@ -18,7 +18,7 @@ def scores_folder(tmp_path_factory):
 def other_folder(tmp_path_factory):
     """Three of those tracks with lower scores of their middle seconds, one run. Leave it as it is."""
     folder = tmp_path_factory.mktemp("other")
-    return write_scores(folder, ODD_NAMES[:3], (0,), excerpts=0, seconds=30.0, config="other", embedding="mine")
+    return write_scores(folder, ODD_NAMES[:3], (0,), excerpts=0, seconds=30.0, config="other", dtype="float64")
 
 
 @pytest.fixture(scope="session")

@@ -64,11 +64,11 @@ def test_the_page_says_what_differs(compared):
     warnings = [read(p) for p in page.iter("p") if p.get("class") == "warning"]
     assert warnings == [
         "They did not score the same music: seconds of each track: all here, 30.0 there.",
-        "They did not score alike: embedding: unknown here, mine there.",
+        "They did not score alike: precision: unknown here, float64 there.",
         "1 track only here and 0 only there are left out.",
     ]
     totals = {line[0]: line[1] for line in rows(table_of(page, "Wins and differences"))}
-    assert totals["SI-SDR vocalsdB"] == "21 infinite left out" and totals["cSDR vocalsdB"] == "3"
+    assert totals["SI-SDR vocalsdB"] == "31 infinite" and totals["cSDR vocalsdB"] == "3"
     about = rows(table_of(page, "About these scores"))
     assert ["config", "fabricated", "other"] in about and ["seeds", "0, 1", "0"] in about
 
@@ -80,6 +80,35 @@ def test_the_page_has_every_difference(compared, both):
         here, there = one.pairs[read(row[0])]
         shown = [float(cell.get("data-value")) for cell in row[1:]]
         assert shown == pytest.approx([here, there, here - there], rel=1e-4)
+
+
+def test_where_all_is_exact_wins_are_counted(tmp_path):
+    folders = [write_scores(tmp_path / name, ["song"], (0,), excerpts=0) for name in ("a", "b")]
+    (record,) = load_records(folders[0])
+    exact = dict.fromkeys(record.scores["estimate"], float("inf"))
+    save_record(folders[0], dataclasses.replace(record, scores={"estimate": exact}))
+    section = parse(element("div", join(comparison_section(*map(load_scores, folders)))))
+    lines = rows(table_of(section, "Wins and differences"))
+    assert lines[1][:4] == ["cSDR vocalsdB", "11 infinite", "1", "0"]
+    assert "No track has a finite score in both" in read(section)
+
+
+def test_what_the_other_folder_lacks_is_told(tmp_path):
+    failed = {"there": "there: is damaged"}
+    folders = [write_scores(tmp_path / "a", ["song"], (0,), excerpts=0)]
+    folders.append(write_scores(tmp_path / "b", ["song"], (0,), excerpts=0, num_tracks=2, failed=failed))
+    section = parse(element("div", join(comparison_section(*map(load_scores, folders)))))
+    assert "1 track could not be scored:there: is damaged" in read(section)
+
+
+def test_the_same_data_may_lie_elsewhere(tmp_path):
+    roots = {"a": "songs", "b": "/data/songs", "c": "/data/others"}
+    a, b, c = (
+        load_scores(write_scores(tmp_path / name, ["song"], (0,), excerpts=0, root=root))
+        for name, root in roots.items()
+    )
+    assert "the same music" not in join(comparison_section(a, b))
+    assert "the same music: data: songs here, /data/others there" in join(comparison_section(a, c))
 
 
 def test_folders_with_nothing_in_common(tmp_path):

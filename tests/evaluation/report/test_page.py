@@ -101,7 +101,7 @@ def test_what_made_the_scores_is_told(page):
     told = dict(rows(table_of(page, "About these scores")))
     assert told["config hash"] == "0123456789abcdef" and told["seeds"] == "0, 1" and told["commit"] == "abc1234"
     assert told["sampler"].startswith("name heun, num_steps 7, sigma_min 0.002")
-    assert told["time"].startswith("wall 1:06:40") and told["scored"] == "whole tracks"
+    assert told["time"].startswith("audio 1:06:40") and told["scored"] == "whole tracks"
     line = "runs/fabricated, step 1000 · config 0123456789ab · seeds 0, 1 · heun, 7 steps · diffvs_jax 0.1.0 (abc1234)"
     assert line in read(page.find(".//header"))
 
@@ -117,6 +117,12 @@ def test_numbers_of_fewer_tracks_than_there_are_say_so(page, scores_folder):
 
 def test_what_is_not_scored_yet_is_said(tiny):
     assert "2 tracks of 3 not scored yet." in read(written(changed(tiny, num_tracks=3)))
+    assert "1 track of 3 not scored yet." in read(written(changed(tiny, failed={"other": "other: why"})))
+
+
+def test_a_summary_of_another_version_is_told(tiny):
+    write_json(tiny / "summary.json", {"summary": {}, "tracks": ["song"]})
+    assert "written by another version" in read(written(tiny))
 
 
 def test_the_day_is_that_of_the_summary(tiny):
