@@ -174,3 +174,9 @@ def test_a_config_builds(name):
     params = abstract_params(config)
     head = params["head"]["kernel"].shape[-1]
     assert head == len(config.data.targets) * path.condition_channels
+
+
+def test_no_two_test_files_have_one_name():
+    """pytest cannot import both, as no test folder is a package of its own."""
+    names = [path.name for path in (HOUSE / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
