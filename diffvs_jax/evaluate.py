@@ -30,7 +30,7 @@ from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation.baselines import BASELINES
 from diffvs_jax.evaluation.choosing import choose_split, choose_tracks, data_section
 from diffvs_jax.evaluation.clips import load_clip
-from diffvs_jax.evaluation.evaluating import Evaluation, Spent, score_run, write_results
+from diffvs_jax.evaluation.evaluating import Spent, runs_of, score_run, write_results
 from diffvs_jax.evaluation.pipeline import Entry, Failures
 from diffvs_jax.evaluation.provenance import commit, versions
 from diffvs_jax.evaluation.records import ESTIMATE, Record, write_json
@@ -108,7 +108,7 @@ def _score(source: Source, output: Path) -> None:
     scoring = Scoring(source.targets, tuple(_BASELINES.value), _BSS_EVAL.value, _DTYPE.value, embedding)
     device = f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}"
     made = {**versions(), "commit": commit(), "device": device}
-    runs = Evaluation(output, source, entries, scoring, _SECONDS.value, made).runs()
+    runs = runs_of(source, output, entries, scoring, _SECONDS.value, made)
     index, count = part_of_process(os.environ, _SHARE.value)
     mine = even_share(entries, [entry.track.seconds for entry in entries], index, count)
     if count > 1:

@@ -20,37 +20,28 @@ from diffvs_jax.evaluation.summary import provenance_of, rows_over_runs, summary
 from diffvs_jax.inference.remainder import stem_names
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """Tracks, and how their estimates are made and scored.
+def runs_of(
+    source: Source,
+    folder: Path,
+    entries: Sequence[Entry],
+    scoring: Scoring,
+    seconds: float = 0.0,
+    made: Mapping[str, str] | None = None,
+) -> list[Run]:
+    """The runs of a source, of which the first keeps excerpts.
 
-    Attributes:
-      folder: where scores are written.
+    Args:
       source: of the estimates.
+      folder: where scores are written.
       entries: all tracks, of which a process may score but some.
       scoring: what is computed.
       seconds: of the middle of each track; 0: all of it.
       made: with what: versions, commit, device.
     """
-
-    folder: Path
-    source: Source
-    entries: Sequence[Entry]
-    scoring: Scoring
-    seconds: float = 0.0
-    made: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def runs(self) -> list[Run]:
-        """Of the source; the first keeps excerpts."""
-        files = {entry.name: digest([entry.fingerprint(), self.source.files_of(entry)]) for entry in self.entries}
-        stems, first = stem_names(self.source.targets), self.source.runs[0]
-        return [
-            Run(self.folder, name, stems, self._settings(name), files, self.made, keep_excerpts=name == first)
-            for name in self.source.runs
-        ]
-
-    def _settings(self, run: str) -> str:
-        return digest([run, self.seconds, self.scoring.facts(), self.source.depends_on(run)])
+    files = {entry.name: digest([entry.fingerprint(), source.files_of(entry)]) for entry in entries}
+    settings = {name: digest([name, seconds, scoring.facts(), source.depends_on(name)]) for name in source.runs}
+    stems, first = stem_names(source.targets), source.runs[0]
+    return [Run(folder, name, stems, settings[name], files, made or {}, name == first) for name in source.runs]
 
 
 @dataclasses.dataclass

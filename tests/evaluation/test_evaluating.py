@@ -15,7 +15,7 @@ from diffvs_jax.embedding.choose import Embedding
 from diffvs_jax.errors import InputError
 from diffvs_jax.evaluation import evaluating
 from diffvs_jax.evaluation.clips import Clip, load_clip
-from diffvs_jax.evaluation.evaluating import Evaluation, Spent, score_run, write_results
+from diffvs_jax.evaluation.evaluating import Spent, runs_of, score_run, write_results
 from diffvs_jax.evaluation.pipeline import Entry, Failures, Separated, score_beside, unique_names
 from diffvs_jax.evaluation.provenance import digest
 from diffvs_jax.evaluation.records import load_records
@@ -59,7 +59,7 @@ def evaluate(folder, source, root, scoring=SCORING, *, seconds=0.0, tell=lambda 
     """All runs of a source; what failed, the tracks that were scored, and the summary."""
     entries = unique_names(open_split(root, "test"))
     failures, scored = Failures(), []
-    runs = Evaluation(folder, source, entries, scoring, seconds, made or {}).runs()
+    runs = runs_of(source, folder, entries, scoring, seconds, made)
     for run in runs:
         todo = run.unfinished([entry for entry in entries if only is None or entry.name in only])
 
@@ -248,7 +248,7 @@ def test_a_failure_of_other_settings_is_none_of_these(copies, songs, tmp_path):
 def test_a_track_that_fails_with_one_seed_is_named(evaluated, source, songs, tmp_path):
     folder = shutil.copytree(evaluated[0], tmp_path / "scores")
     entries = unique_names(open_split(songs, "test"))
-    runs = Evaluation(folder, source, entries, SCORING).runs()
+    runs = runs_of(source, folder, entries, SCORING)
     (folder / "tracks" / "seed_3" / "song 1.json").unlink()
     failures = Failures({"song 1": "song 1: no luck"}, ["left out: song 9: is damaged"])
     summary = write_results(folder, runs, {}, failures)
@@ -262,7 +262,7 @@ def test_a_track_that_fails_with_one_seed_is_named(evaluated, source, songs, tmp
 
 def test_a_failure_that_another_process_tells_meanwhile_is_in_the_summary(copies, songs, tmp_path, monkeypatch):
     write, entries = evaluating.write_museval, unique_names(open_split(songs, "test"))
-    runs = Evaluation(tmp_path, copies, entries, FEW).runs()
+    runs = runs_of(copies, tmp_path, entries, FEW)
 
     def slowly(folder, scored):
         write(folder, scored)
